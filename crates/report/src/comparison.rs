@@ -318,9 +318,9 @@ impl<'a> Comparison<'a> {
 
     /// What a ratio shows, where the host and the noise of two runs of the same thing allow it.
     fn judge(&self, metric: &str, ratio: &Ratio, noise_floor: Option<f64>) -> Verdict {
+        let doubtful = disturbance(self.provenance, metric).is_some();
         match noise_floor {
-            _ if ratio.interval.is_none() => Verdict::TooFewSamples(ratio.value),
-            _ if disturbance(self.provenance, metric).is_some() => Verdict::Disturbed(ratio.value),
+            _ if doubtful => Verdict::TooFewSamples(ratio.value),
             None if catalogue::measured_twice(metric) => Verdict::TooFewSamples(ratio.value),
             floor => Verdict::of(ratio, floor),
         }

@@ -3,7 +3,10 @@
 //! With the processes and rounds that a comparison uses, and with what timings do: processes that
 //! differ little or much, rounds with outliers, and both leaning to one side.
 
-use crate::{Random, Sample, median_interval, ratio};
+use crate::{
+    Random, Sample,
+    interval::{median_interval, ratio},
+};
 
 /// Processes and rounds of the parts of a full comparison.
 const SHAPES: [(u32, u32); 5] = [(8, 50), (6, 20), (5, 5), (5, 2), (5, 1)];

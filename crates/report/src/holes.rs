@@ -19,7 +19,7 @@ use crate::{
     comparison::Row,
     example,
     format::{human, times},
-    markdown, metric, page, table, words, write_report,
+    markdown, metric, page, spelling, table, words, write_report,
 };
 use dig::{Holes, holes};
 use oracle::{AGAIN, COLD, Oracle, SHARES, WARM, quantities};
@@ -166,7 +166,7 @@ fn check_headline(oracle: &Oracle, headline: &str) -> Result<(), TestCaseError> 
     for sandbox in ["process", "container", "microvm"] {
         let metrics = [COLD, WARM, metric::COMPUTE_SPIN, metric::CROSSING];
         let any = metrics.iter().any(|metric| oracle.complete(metric, sandbox));
-        let mentions = headline.contains(&format!("in a {}", words::name(sandbox)));
+        let mentions = headline.contains(&format!("in a {}", spelling::name(sandbox)));
         let refuses = headline.contains("no complete measurement");
         prop_assert!(any || !mentions || refuses, "{headline}");
     }
@@ -249,7 +249,7 @@ fn a_sandbox_in_which_all_failed_is_judged_by_nobody() {
             let about_it = ["about half", "isolates"].iter().any(|it| claim.claim.contains(it));
             let judged = whole.concluded().is_some() && !about_it;
             assert_eq!(claim.concluded().is_some(), judged, "{claim:?}");
-            assert_eq!(claim.basis().contains("in the microvm (it failed)"), about_it, "{claim:?}");
+            assert_eq!(claim.basis().contains("in the microVM (it failed)"), about_it, "{claim:?}");
         }
     }
 }
@@ -270,7 +270,7 @@ fn a_failed_probe_of_earlier_records_is_a_gap() {
     let claim = claims.iter().find(|claim| claim.subject == "Isolation").unwrap();
     assert_eq!(claim.concluded(), None);
     assert!(claim.measured.contains("microVM: none of 6 probes could look"), "{claim:?}");
-    assert!(claim.basis().contains("in the microvm (the microvm failed)"), "{claim:?}");
+    assert!(claim.basis().contains("in the microVM (the microvm failed)"), "{claim:?}");
     let text = table(&records, 80, false);
     assert!(text.contains("– microVM    not seen: the microvm failed"), "{text}");
 }

@@ -64,13 +64,22 @@ pub fn median_interval(samples: &[Sample]) -> Option<Interval> {
 ///
 /// Where the same processes measured both, their ratios are the observations.
 pub fn ratio(samples: &[Sample], base: &[Sample]) -> Option<Ratio> {
+    ratio_of(samples, base, true)
+}
+
+/// As [`ratio`], of two runs: their processes have numbers in common and nothing else.
+pub fn ratio_of_runs(samples: &[Sample], base: &[Sample]) -> Option<Ratio> {
+    ratio_of(samples, base, false)
+}
+
+fn ratio_of(samples: &[Sample], base: &[Sample], same_run: bool) -> Option<Ratio> {
     let (above, below) = (median_of(samples)?, median_of(base)?);
     let value = above / below;
     if above <= 0.0 || below <= 0.0 || !value.is_finite() {
         return None;
     }
     let [left, right] = [by_process(samples), by_process(base)];
-    let paired = left.keys().eq(right.keys());
+    let paired = same_run && left.keys().eq(right.keys());
     let few = [&left, &right].iter().any(|side| side.len() < FEWEST);
     if few || left.values().chain(right.values()).any(|median| *median <= 0.0) {
         return Some(Ratio { value, interval: None, paired });

@@ -11,7 +11,7 @@ use crate::{
     method,
     notes::Notes,
     page::Illustrations,
-    words,
+    spelling, words,
 };
 
 /// The same content as the page; `files` are the names of the charts, in their order.
@@ -35,7 +35,7 @@ pub(crate) fn markdown(
     }
     text.push_str("\n## The comparison\n\nMedian, ± half of its 95 % interval, and how many times the process's value;\n≈ no difference shown; – not measured; … measured in part.\n\n| |");
     for sandbox in &comparison.sandboxes {
-        write!(text, " {} |", plain(words::name(sandbox))).ok();
+        write!(text, " {} |", plain(spelling::name(sandbox))).ok();
     }
     write!(text, "\n|---|{}\n", "---:|".repeat(comparison.sandboxes.len())).ok();
     let mut notes = Notes::default();
@@ -82,7 +82,7 @@ pub(crate) fn markdown(
                 Look::Absent if words::COMPARED.contains(sandbox) => "not tried",
                 Look::Absent => continue,
             };
-            row(&mut text, &[probe, words::name(sandbox), &look.words().1, shows]);
+            row(&mut text, &[probe, spelling::name(sandbox), &look.words().1, shows]);
         }
     }
     text.push_str("\n## How it was measured\n\n");
@@ -91,7 +91,7 @@ pub(crate) fn markdown(
     doubts::doubts(comparison).iter().for_each(|item| list(&mut text, &item.en));
     text.push_str("\n## What was not measured, and why\n\n| Where | What | Why not | What to do |\n|---|---|---|---|\n");
     for (sandbox, titles, reason, fix) in words::gaps(comparison) {
-        row(&mut text, &[words::name(sandbox), &titles, &reason, fix]);
+        row(&mut text, &[spelling::name(sandbox), &titles, &reason, fix]);
     }
     text.push_str("\n## Where the numbers come from\n\n| | |\n|---|---|\n");
     for (name, fact) in words::provenance(comparison) {
@@ -120,7 +120,7 @@ fn peers(text: &mut String, comparison: &Comparison) {
         row(
             text,
             &[
-                words::name(found.peer),
+                spelling::name(found.peer),
                 found.row.title,
                 format!("{} {spread}", human(median)).trim_end(),
                 &own("container"),
@@ -131,7 +131,7 @@ fn peers(text: &mut String, comparison: &Comparison) {
     }
     for (name, subject) in &comparison.provenance.subjects {
         let command = subject.command.join(" ");
-        list(text, &format!("{}: {}; {command}", words::name(name), subject.version));
+        list(text, &format!("{}: {}; {command}", spelling::name(name), subject.version));
     }
 }
 
@@ -139,10 +139,7 @@ fn peers(text: &mut String, comparison: &Comparison) {
 fn verdict(verdict: Verdict) -> String {
     match verdict {
         Verdict::NoDifferenceShown => "≈".to_owned(),
-        Verdict::TooFewSamples(ratio)
-        | Verdict::Disturbed(ratio)
-        | Verdict::Less(ratio)
-        | Verdict::More(ratio) => times(ratio),
+        Verdict::TooFewSamples(ratio) | Verdict::Less(ratio) | Verdict::More(ratio) => times(ratio),
     }
 }
 
@@ -179,7 +176,7 @@ fn list(text: &mut String, item: &str) {
 }
 
 /// Text without Markdown or HTML in it, on one line.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -11,6 +11,7 @@ use crate::{
     doubts,
     format::{human, spread, times},
     notes::Notes,
+    spelling,
     text::{pad_left, pad_right, width, wrap},
     words::{self, COMPARED, LEAST},
 };
@@ -151,7 +152,7 @@ impl Table {
     }
 
     fn head(&mut self, comparison: &Comparison, column: usize) -> String {
-        let name = words::name(comparison.sandboxes[column]);
+        let name = spelling::name(comparison.sandboxes[column]);
         match comparison.common_caveat(column) {
             Some(caveat) => format!("{name} {}", self.notes.mark(caveat.to_owned())),
             None => name.to_owned(),
@@ -178,9 +179,7 @@ impl Table {
         let (ratio, shown) = match measured.against_base {
             None => (String::new(), false),
             Some((_, Verdict::NoDifferenceShown)) => ("≈".to_owned(), false),
-            Some((_, Verdict::TooFewSamples(ratio) | Verdict::Disturbed(ratio))) => {
-                (times(ratio), false)
-            }
+            Some((_, Verdict::TooFewSamples(ratio))) => (times(ratio), false),
             Some((_, Verdict::Less(ratio) | Verdict::More(ratio))) => (times(ratio), true),
         };
         let caveat = measured.caveat.filter(|caveat| Some(*caveat) != common);
@@ -254,7 +253,7 @@ impl Table {
                     continue;
                 }
                 let (sign, seen) = look.words();
-                let label = pad_right(words::name(sandbox), 10);
+                let label = pad_right(spelling::name(sandbox), 10);
                 for (index, line) in wrap(&seen, self.columns - 17).iter().enumerate() {
                     match index {
                         0 => self.line(&format!("    {sign} {label} {line}")),

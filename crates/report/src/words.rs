@@ -7,6 +7,7 @@ use crate::{
     comparison::{BASE, Question, Row},
     format::{date, in_sentence},
     metric,
+    spelling::name,
 };
 
 /// The title of every report.
@@ -50,22 +51,6 @@ pub(crate) const LEAST: &str = "The microVM boots no kernel and has no devices b
 
 pub(crate) const LEAST_ZH: &str = "microVM 不启动内核，只有一个设备；容器不拉取镜像，也不经过守护进程（写明守护进程的几行启动时间除外）。\
      两者都是构成隔离所需的最少部分，而不是产品的做法。";
-
-/// A sandbox as it is written for people.
-pub(crate) fn name(sandbox: &str) -> &str {
-    match sandbox {
-        "microvm" => "microVM",
-        "linux" => "Linux microVM",
-        "qemu-kvm" => "QEMU/KVM",
-        "qemu-tcg" => "QEMU/TCG",
-        "docker" => "Docker",
-        "podman" => "Podman",
-        "firecracker" => "Firecracker",
-        "cloud-hypervisor" => "Cloud Hypervisor",
-        "nspawn" => "systemd-nspawn",
-        other => other,
-    }
-}
 
 /// The result in a sentence or two.
 pub(crate) fn headline(comparison: &Comparison) -> String {

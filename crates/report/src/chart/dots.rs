@@ -7,7 +7,7 @@ use crate::{
     comparison::{Measured, Row},
     format::human,
     random::Random,
-    words,
+    spelling,
 };
 
 use super::{
@@ -78,7 +78,7 @@ impl<'a> Panel<'a> {
     fn of(comparison: &'a Comparison, row: &'a Row) -> Option<Self> {
         let mut lines = lines(row);
         for line in &mut lines {
-            line.label = words::name(comparison.sandboxes[line.column]);
+            line.label = spelling::name(comparison.sandboxes[line.column]);
         }
         let panel = Self { title: row.title, unit: row.unit?, lines };
         (!panel.lines.is_empty()).then_some(panel)

@@ -5,7 +5,7 @@ use crate::{
     comparison::BASE,
     format::human,
     lesson::{LESSON_VALUES, LINUX, LessonValue},
-    metric, words,
+    metric, spelling,
 };
 
 use super::{
@@ -44,7 +44,7 @@ pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
         return Ok(None);
     }
     let lines = || panels.iter().flat_map(|panel| &panel.lines);
-    let labels = lines().map(|line| text_width(words::name(line.sandbox))).max().unwrap_or(0);
+    let labels = lines().map(|line| text_width(spelling::name(line.sandbox))).max().unwrap_or(0);
     let pixels = (labels.min(130) + 12, width as i32 - text_width("1000 MiB") - 14);
     let height: i32 = panels.iter().map(Panel::height).sum();
     let canvas = Canvas::drawn((width, height as u32), |surface| {
@@ -118,7 +118,7 @@ impl<'a> Panel<'a> {
         let line = |line: &Line| {
             let lesson = line.lesson.map(|it| format!(", the lesson says {}", it.word));
             let value = human(line.value, self.unit);
-            format!("{} {value}{}", words::name(line.sandbox), lesson.unwrap_or_default())
+            format!("{} {value}{}", spelling::name(line.sandbox), lesson.unwrap_or_default())
         };
         format!("{}: {}.", self.title, self.lines.iter().map(line).collect::<Vec<_>>().join("; "))
     }
@@ -133,7 +133,7 @@ impl Line<'_> {
         (y, width): (i32, i32),
     ) -> Result<(), DrawError> {
         let colour = Colour::Sandbox(self.column);
-        let name = fitting(words::name(self.sandbox), 130);
+        let name = fitting(spelling::name(self.sandbox), 130);
         surface.text(&name, (0, y), Anchor::Left, Colour::Text)?;
         surface.text(&human(self.value, unit), (width - 1, y), Anchor::Right, Colour::Text)?;
         let x = axis.pixel(self.value);

@@ -1,7 +1,7 @@
 //! Start-up as a bar that is stacked from its phases.
 
 use crate::{
-    Comparison, Unit, comparison::Evidence, format::human, metric, words::name as words_name,
+    Comparison, Unit, comparison::Evidence, format::human, metric, spelling::name as spelled,
 };
 
 use super::{
@@ -47,8 +47,7 @@ pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
     let legend = legend(width);
     let top = (legend.last().map_or(0, |&(_, line)| line) + 1) * LEGEND_HEIGHT + 6;
     let bottom = top + ROW_HEIGHT * stacks.len() as i32;
-    let labels =
-        stacks.iter().map(|stack| text_width(words_name(stack.sandbox))).max().unwrap_or(0);
+    let labels = stacks.iter().map(|stack| text_width(spelled(stack.sandbox))).max().unwrap_or(0);
     let pixels = (labels.min(110) + 12, width - text_width("1.23 ms") - 14);
     let axis = Axis::from_zero(longest, Unit::Nanoseconds, pixels);
     let canvas = Canvas::drawn((width as u32, (bottom + AXIS_HEIGHT) as u32), |surface| {
@@ -65,19 +64,19 @@ pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
     })?;
     let describe = |stack: &Stack| {
         if stack.phases.is_empty() {
-            return format!("{}: {INCOMPLETE}.", words_name(stack.sandbox));
+            return format!("{}: {INCOMPLETE}.", spelled(stack.sandbox));
         }
         let phases = stack.phases.iter().enumerate();
         let phases: Vec<String> =
             phases.map(|(i, &time)| format!("{} {}", words(i), time_text(time))).collect();
-        format!("{}: {}.", words_name(stack.sandbox), phases.join(", "))
+        format!("{}: {}.", spelled(stack.sandbox), phases.join(", "))
     };
     let description: Vec<String> = stacks.iter().map(describe).collect();
     Ok(Some((canvas, description.join(" "))))
 }
 
 fn bar(surface: &Surface, axis: &Axis, stack: &Stack, y: i32, row: usize) -> Result<(), DrawError> {
-    let name = fitting(words_name(stack.sandbox), 110);
+    let name = fitting(spelled(stack.sandbox), 110);
     surface.text(&name, (0, y), Anchor::Left, Colour::Text)?;
     if stack.phases.is_empty() {
         return surface.text(INCOMPLETE, (axis.pixel(0.0) + 8, y), Anchor::Left, Colour::Muted);

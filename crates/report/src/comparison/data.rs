@@ -40,21 +40,22 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    /// The sum of the samples of each run, as of programs that share something: its median.
-    pub fn sum(&self, metric: &str, sandbox: &str) -> Evidence<f64> {
+    /// What ten programs that share something have together: ten times the mean of each process's
+    /// samples, its median.
+    pub fn sum_of_ten(&self, metric: &str, sandbox: &str) -> Evidence<f64> {
         let found = self.complete(metric, sandbox);
         found.map(|found| {
-            let sums: Vec<f64> = sums(&found.samples).iter().map(|sum| sum.value).collect();
-            median(&sums).expect("complete samples are not empty")
+            let tens: Vec<f64> = tens(&found.samples).iter().map(|ten| ten.value).collect();
+            median(&tens).expect("complete samples are not empty")
         })
     }
 
     /// As [`Comparison::range`], of that sum.
-    pub fn sum_range(&self, metric: &str, sandbox: &str) -> Evidence<Interval> {
+    pub fn range_of_ten(&self, metric: &str, sandbox: &str) -> Evidence<Interval> {
         let found = self.complete(metric, sandbox);
         let found = found.unless(|found| self.doubtful(metric, sandbox, &found.samples));
         found.map(|found| {
-            median_interval(&sums(&found.samples)).expect("there are enough processes")
+            median_interval(&tens(&found.samples)).expect("there are enough processes")
         })
     }
 
@@ -95,7 +96,7 @@ impl<'a> Comparison<'a> {
             match self.ratio(metric, sandbox, base).map(|ratio| Verdict::of(&ratio, floor)) {
                 Some(Verdict::Less(ratio) | Verdict::More(ratio)) => Evidence::present(Some(ratio)),
                 Some(Verdict::NoDifferenceShown) => Evidence::present(None),
-                Some(Verdict::TooFewSamples(_) | Verdict::Disturbed(_)) | None => {
+                Some(Verdict::TooFewSamples(_)) | None => {
                     Evidence::lacking(lack(metric, sandbox, "there is no ratio to a value of 0"))
                 }
             }
@@ -178,14 +179,19 @@ pub(super) struct Found<'a> {
     pub(super) incomplete: Option<&'a Gap>,
 }
 
-/// One sample for each run, the sum of those of all that took part in it.
-fn sums(samples: &[Sample]) -> Vec<Sample> {
-    let mut runs = BTreeMap::<(u32, u32), f64>::new();
+/// One sample for each process: what ten programs have together.
+fn tens(samples: &[Sample]) -> Vec<Sample> {
+    let mut processes = BTreeMap::<u32, (f64, u32)>::new();
     for sample in samples {
-        *runs.entry((sample.process, sample.round)).or_default() += sample.value;
+        let (sum, count) = processes.entry(sample.process).or_default();
+        (*sum, *count) = (*sum + sample.value, *count + 1);
     }
-    let sample = |((process, round), value)| Sample { value, process, round };
-    runs.into_iter().map(sample).collect()
+    let sample = |(process, (sum, count)): (u32, (f64, u32))| Sample {
+        value: 10.0 * sum / f64::from(count),
+        process,
+        round: 0,
+    };
+    processes.into_iter().map(sample).collect()
 }
 
 /// Why there is no number where the records hold no gap either.

@@ -75,6 +75,12 @@ impl<'a> Comparison<'a> {
         found
     }
 
+    /// The measured value of a metric in a sandbox of isolab's own or in a peer.
+    pub fn measured_of(&self, metric: &str, sandbox: &str) -> Option<Measured<'a>> {
+        let noise_floor = self.find(metric).and_then(|row| row.noise_floor);
+        self.measure(metric, sandbox, noise_floor)
+    }
+
     /// The rows of a peer that have no number, with the reason.
     pub(crate) fn peer_gaps(&self) -> Vec<&'a crate::Gap> {
         let gaps = self.records.gaps.iter();

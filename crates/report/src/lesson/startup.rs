@@ -104,7 +104,6 @@ fn losses(comparison: &Comparison, sandbox: &str) -> String {
         None => format!("{name}: no ratio"),
         Some(Verdict::NoDifferenceShown) => format!("{name}: no difference shown"),
         Some(Verdict::TooFewSamples(ratio)) => format!("{name}: {}, too little data", times(ratio)),
-        Some(Verdict::Disturbed(ratio)) => format!("{name}: {}, on a busy host", times(ratio)),
         Some(Verdict::Less(ratio) | Verdict::More(ratio)) => {
             format!("{name}: {}", loss_text(metric, ratio))
         }

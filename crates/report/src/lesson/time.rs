@@ -55,10 +55,10 @@ pub(crate) fn without_cgroups(comparison: &Comparison) -> Claim {
 }
 
 pub(crate) fn throughput(comparison: &Comparison) -> Claim {
-    let together = comparison.sum(metric::SLICES_NORMAL_SHARE, BASE);
+    let together = comparison.sum_of_ten(metric::SLICES_NORMAL_SHARE, BASE);
     let text = together.get().map_or(String::new(), |sum| format!("{sum:.2}"));
     let conclusion = comparison
-        .sum_range(metric::SLICES_NORMAL_SHARE, BASE)
+        .range_of_ten(metric::SLICES_NORMAL_SHARE, BASE)
         .map(|range| Conclusion::holds_if(range.low >= 9.0));
     Claim {
         subject: "CPU time",
@@ -70,7 +70,7 @@ pub(crate) fn throughput(comparison: &Comparison) -> Claim {
         distance: format!("ten tasks, each a tenth as fast: together {text} of one CPU"),
         conclusion,
         note: "Slices let ten tasks go on at once; they do not make the CPU do more. Ten shares \
-               of one run are added up.",
+               make one sum.",
     }
 }
 

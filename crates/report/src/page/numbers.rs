@@ -10,7 +10,7 @@ use crate::{
     format::{human, spread, times},
     html::escaped,
     notes::Notes,
-    words,
+    spelling, words,
 };
 
 /// All rows in all of isolab's own sandboxes, with the footnotes below.
@@ -22,7 +22,7 @@ pub(super) fn comparison(page: &mut String, comparison: &Comparison) {
     for (column, sandbox) in comparison.sandboxes.iter().enumerate() {
         // The base has no ratio to itself.
         let span = if column == 0 { 1 } else { 2 };
-        let (class, name) = (class_of(column), escaped(words::name(sandbox)));
+        let (class, name) = (class_of(column), escaped(spelling::name(sandbox)));
         let mark = comparison.common_caveat(column).map(|caveat| mark(&mut notes, caveat));
         write!(
             page,
@@ -82,7 +82,7 @@ fn numbers(page: &mut String, comparison: &Comparison, row: &Row, notes: &mut No
         let sandbox = comparison.sandboxes[column];
         let Cell::Measured(measured) = cell else {
             let why = cell.why_not().map_or_else(String::new, |(why, _)| escaped(&why));
-            let label = escaped(words::name(sandbox));
+            let label = escaped(spelling::name(sandbox));
             write!(page, "<td class=\"none\" data-label=\"{label}\" title=\"{why}\">–</td>").ok();
             page.push_str(if column > 0 { "<td class=\"ratio\"></td>" } else { "" });
             continue;
@@ -96,7 +96,7 @@ fn numbers(page: &mut String, comparison: &Comparison, row: &Row, notes: &mut No
         write!(
             page,
             "<td{of} data-label=\"{}\">{}{caveat}{in_part}{}</td>",
-            escaped(words::name(sandbox)),
+            escaped(spelling::name(sandbox)),
             value(row, measured),
             half_interval(measured)
         )
@@ -136,8 +136,7 @@ fn ratio(verdict: Option<Verdict>) -> String {
         Some(Verdict::NoDifferenceShown) => "<abbr data-figure=\"ratio\" data-shows=\"nothing\" \
              title=\"no difference shown\">≈</abbr>"
             .to_owned(),
-        Some(Verdict::TooFewSamples(ratio)) => figure("too-few", ratio),
-        Some(Verdict::Disturbed(ratio)) => figure("busy", ratio),
+        Some(Verdict::TooFewSamples(ratio)) => figure("too-little", ratio),
         Some(Verdict::Less(ratio) | Verdict::More(ratio)) => {
             format!("<b>{}</b>", figure("difference", ratio))
         }
@@ -164,7 +163,7 @@ pub(super) fn peers(page: &mut String, comparison: &Comparison, rows: &[PeerRow]
              <td{} data-label=\"isolab’s container\">{}</td>\
              <td{} data-label=\"isolab’s microVM\">{}</td>\
              <td{} data-base=\"container\" data-label=\"times the container’s\">{}</td></tr>",
-            escaped(words::name(peer)),
+            escaped(spelling::name(peer)),
             escaped(row.title),
             of(row, peer),
             value(row, measured),
@@ -183,7 +182,7 @@ pub(super) fn peers(page: &mut String, comparison: &Comparison, rows: &[PeerRow]
         writeln!(
             page,
             "<p class=\"note\"><b>{}</b>: {}; <code>{}</code></p>",
-            escaped(words::name(name)),
+            escaped(spelling::name(name)),
             escaped(&subject.version),
             escaped(&subject.command.join(" "))
         )
@@ -195,7 +194,7 @@ pub(super) fn peers(page: &mut String, comparison: &Comparison, rows: &[PeerRow]
         writeln!(
             page,
             "<p class=\"note\"><b>{}</b>, {}: {}</p>",
-            escaped(words::name(&gap.sandbox)),
+            escaped(spelling::name(&gap.sandbox)),
             escaped(title),
             escaped([gap.reason.as_str(), gap.fix.as_str()].join(" ").trim())
         )

@@ -8,7 +8,7 @@ use crate::{
     claims::{Claim, Conclusion},
     html::escaped,
     published::PublishedFigure,
-    words,
+    spelling, words,
 };
 
 /// Claim, measured value, verdict.
@@ -81,7 +81,7 @@ pub(super) fn probes(page: &mut String, comparison: &Comparison) {
          <table class=\"probes stacked\">\n<thead><tr><th></th>",
     );
     for (column, sandbox) in comparison.sandboxes.iter().enumerate() {
-        let (class, name) = (class_of(column), escaped(words::name(sandbox)));
+        let (class, name) = (class_of(column), escaped(spelling::name(sandbox)));
         write!(page, "<th scope=\"col\"><i class=\"key {class}\"></i>{name}</th>").ok();
     }
     page.push_str("</tr></thead>\n<tbody>\n");
@@ -98,7 +98,7 @@ pub(super) fn probes(page: &mut String, comparison: &Comparison) {
             write!(
                 page,
                 "<td data-label=\"{}\"><span class=\"{class}\">{sign}</span> {}</td>",
-                escaped(words::name(sandbox)),
+                escaped(spelling::name(sandbox)),
                 escaped(&seen)
             )
             .ok();
@@ -138,7 +138,7 @@ pub(super) fn gaps(page: &mut String, gaps: &[(&str, String, Cow<str>, &str)]) {
             page,
             "<tr><th scope=\"row\">{}</th><td data-label=\"What\">{}</td>\
              <td data-label=\"Why not\">{}</td><td data-label=\"What to do\">{}</td></tr>",
-            escaped(words::name(sandbox)),
+            escaped(spelling::name(sandbox)),
             escaped(titles),
             escaped(reason),
             escaped(if fix.is_empty() { "–" } else { fix })

@@ -41,10 +41,7 @@ impl Table {
                 None => String::new(),
                 Some(Verdict::NoDifferenceShown) => "≈".to_owned(),
                 Some(
-                    Verdict::Less(ratio)
-                    | Verdict::More(ratio)
-                    | Verdict::TooFewSamples(ratio)
-                    | Verdict::Disturbed(ratio),
+                    Verdict::Less(ratio) | Verdict::More(ratio) | Verdict::TooFewSamples(ratio),
                 ) => times(ratio),
             };
             let line = format!(

@@ -57,10 +57,7 @@ pub(crate) const LESSON_VALUES: [(&str, [LessonValue; 2]); 3] = [
     ),
     (
         metric::DENSITY_COUNT,
-        [
-            LessonValue { value: 1000.0, word: "hundreds to thousands" },
-            LessonValue { value: 10.0, word: "tens" },
-        ],
+        [LessonValue { value: 300.0, word: "hundreds" }, LessonValue { value: 10.0, word: "tens" }],
     ),
 ];
 
