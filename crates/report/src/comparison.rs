@@ -258,18 +258,23 @@ impl<'a> Comparison<'a> {
         let noise_floor = self.noise_floor(metric);
         let cells: Vec<_> =
             self.sandboxes.iter().map(|sandbox| self.cell(metric, sandbox, noise_floor)).collect();
-        if cells.iter().all(|cell| matches!(cell, Cell::Absent)) {
+        let measured = |series: &&Series| {
+            series.metric == metric
+                && !series.samples.is_empty()
+                && !series.sandbox.ends_with(AGAIN)
+        };
+        let any = self.records.series.iter().find(measured);
+        if any.is_none() && cells.iter().all(|cell| matches!(cell, Cell::Absent)) {
             return None;
         }
         let known = catalogue::find(metric).map(|(_, metric)| metric);
-        let measured = self.sandboxes.iter().find_map(|sandbox| self.found(metric, sandbox).ok());
         Some(Row {
             metric,
             title: known.map_or(metric, |known| known.title),
             explanation: known.map_or("", |known| known.explanation),
             better: known.map_or(Better::Neither, |known| known.better),
             expected: known.and_then(|known| known.expected),
-            unit: measured.map(|found| found.series.unit),
+            unit: any.map(|series| series.unit),
             cells,
             noise_floor,
             derived: known.and_then(|known| known.derived),

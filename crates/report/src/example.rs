@@ -42,7 +42,7 @@ pub fn records() -> Records {
     Records {
         version: VERSION,
         provenance: Provenance {
-            command: "made up for a test".into(),
+            command: "isolab compare, made up for a test".into(),
             began_unix_seconds: 1_000_000_000,
             took_seconds: 12.5,
             commit: "0123abc-dirty".into(),

@@ -63,7 +63,7 @@ pub(crate) fn markdown(
         for (chart, file) in charts.iter().zip(files.by_ref()) {
             write!(text, "\n![{}]({file})\n", plain(&chart.title)).ok();
         }
-        write!(text, "\n{}\n", question.group.method).ok();
+        write!(text, "\n{}\n", plain(&words::group_method(comparison, question))).ok();
     }
     let probes = comparison.probes();
     if !probes.is_empty() {

@@ -258,3 +258,57 @@ fn judged() -> [Sentence; 2] {
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Condition, Provenance, Records, example, words};
+
+    fn all(records: &Records) -> String {
+        let sentences = sentences(&Comparison::of(records));
+        assert!(sentences.iter().all(|it| !it.en.is_empty() && it.zh.contains('。')));
+        sentences.iter().map(|sentence| sentence.en.as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_bench_tells_no_method_that_was_not_used() {
+        let mut bench = example::records();
+        bench.provenance = Provenance { command: "cargo bench".into(), ..Provenance::default() };
+        bench.series.retain(|series| !series.sandbox.ends_with("(again)"));
+        let text = all(&bench);
+        for words in ["interleaved", "twice", "warm-up and", "seed"] {
+            assert!(!text.contains(words), "{words}: {text}");
+        }
+        assert!(text.contains("not recorded"), "{text}");
+        let comparison = Comparison::of(&bench);
+        let startup = words::group_method(&comparison, &comparison.questions[0]);
+        assert!(startup.starts_with("How these were measured is not"), "{startup}");
+    }
+
+    #[test]
+    fn the_method_is_that_of_the_records() {
+        let mut records = example::records();
+        records.version = 1;
+        assert!(all(&records).contains("version 1 of the format"));
+        let method = |order, warm_up| Method {
+            processes: 8,
+            rounds: 50,
+            warm_up,
+            order,
+            measured_twice: true,
+        };
+        records.provenance.method = Some(method(Order::Balanced, 10));
+        let (part, steal) = ("startup".to_owned(), Some(0.021));
+        let condition = Condition { seconds: 1.0, part, steal, cpu_pressure: None };
+        records.provenance.conditions = vec![condition];
+        let text = all(&records);
+        for words in
+            ["up to 8, with up to 50", "up to 10 rounds", "Williams", "2.1 % and not known"]
+        {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        records.provenance.method = Some(method(Order::Consecutive, 0));
+        let text = all(&records);
+        assert!(text.contains("before those of the next") && text.contains("no warm-up"), "{text}");
+    }
+}

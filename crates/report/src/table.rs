@@ -92,12 +92,9 @@ impl Table {
         // What holds for a whole column is said at its head, and so has the first letters.
         let heads: Vec<String> = columns.iter().map(|&c| self.head(comparison, c)).collect();
         let shown = |row: &&Row| {
-            let own = |column: &usize| row.cells[*column].measured().is_some();
-            match columns.contains(&1) {
-                // A Linux guest that nobody measured is a matter for the page.
-                true => row.cells.iter().any(|cell| cell.measured().is_some()),
-                false => columns[1..].iter().any(own),
-            }
+            // What nobody measured is a matter for the page; the base alone is shown once.
+            let of_block = if columns.contains(&1) { columns } else { &columns[1..] };
+            of_block.iter().any(|column| row.cells[*column].measured().is_some())
         };
         let mut rows = Vec::new();
         for row in comparison.questions.iter().flat_map(|question| &question.rows).filter(shown) {
@@ -141,7 +138,10 @@ impl Table {
             }
             let count = question.rows.iter().filter(shown).count();
             for (cells, title) in rows.by_ref().take(count) {
-                let mut line = pad_right(&format!("  {title}"), label);
+                let (title, marks) = title;
+                let room = label.saturating_sub(2 + width(marks));
+                let title = pad_right(title, width(title).min(room));
+                let mut line = pad_right(&format!("  {title}{marks}"), label);
                 for (parts, widths) in cells.iter().zip(&widths) {
                     self.cell(&mut line, parts, widths);
                 }
@@ -160,10 +160,11 @@ impl Table {
     }
 
     /// The title of a row, with the letters of what holds for all of it.
-    fn title(&mut self, row: &Row) -> String {
+    fn title<'a>(&mut self, row: &Row<'a>) -> (&'a str, String) {
         let marks: Vec<String> =
             words::row_notes(row).into_iter().map(|note| self.notes.mark(note)).collect();
-        format!("{} {}", row.title, marks.join(",")).trim_end().to_owned()
+        let marks = if marks.is_empty() { String::new() } else { format!(" {}", marks.join(",")) };
+        (row.title, marks)
     }
 
     fn parts(&mut self, row: &Row, column: usize, common: Option<&str>) -> Parts {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     Comparison,
+    catalogue::{BENCHES, OTHER},
     comparison::{BASE, Question, Row},
     format::{date, in_sentence},
     metric,
@@ -110,6 +111,22 @@ fn slowdown(comparison: &Comparison) -> Option<String> {
 pub(crate) fn listed(mut items: Vec<String>, word: &str) -> Option<String> {
     let last = items.pop()?;
     Some(if items.is_empty() { last } else { format!("{} {word} {last}", items.join(", ")) })
+}
+
+/// How the rows of a question were measured: the catalogue's words where a comparison measured them,
+/// else no more than what each row is, for nobody knows how another program came by it.
+pub(crate) fn group_method(comparison: &Comparison, question: &Question) -> String {
+    let provenance = comparison.provenance;
+    let compared = provenance.method.is_some() || provenance.command.starts_with("isolab compare");
+    if compared || [&BENCHES, &OTHER].contains(&question.group) {
+        return question.group.method.to_owned();
+    }
+    let known = question.rows.iter().filter(|row| !row.explanation.is_empty());
+    let rows = known.map(|row| format!("{}: {}", row.title, row.explanation));
+    format!(
+        "How these were measured is not in the records, only what they are. {}.",
+        rows.collect::<Vec<_>>().join("; ")
+    )
 }
 
 /// What holds for a whole row rather than for one of its numbers.

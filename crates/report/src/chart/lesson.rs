@@ -141,9 +141,13 @@ impl Line<'_> {
             let at = axis.pixel(lesson.value);
             surface.line((x, y), (at, y), 1, Colour::Muted)?;
             surface.ring((at, y), colour)?;
-            let left = at > width / 2;
-            let (anchor, at) =
-                if left { (Anchor::Right, at - 11) } else { (Anchor::Left, at + 11) };
+            let close = (at - x).abs() < text_width(lesson.word) + 22;
+            let (anchor, at) = match (at > width / 2, close) {
+                (true, true) => (Anchor::Right, at.min(x) - 11),
+                (true, false) => (Anchor::Right, at - 11),
+                (false, true) => (Anchor::Left, at.max(x) + 11),
+                (false, false) => (Anchor::Left, at + 11),
+            };
             surface.text(lesson.word, (at, y - 9), anchor, Colour::Muted)?;
         }
         surface.disc((x, y), colour)

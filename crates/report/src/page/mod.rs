@@ -142,7 +142,8 @@ fn figure(page: &mut String, chart: &Chart) {
 fn illustrated(page: &mut String, comparison: &Comparison, question: &Question, charts: &[Chart]) {
     writeln!(page, "<p class=\"question\">{}</p>", escaped(question.group.question)).ok();
     charts.iter().for_each(|chart| figure(page, chart));
-    writeln!(page, "<p class=\"note\">{}</p>", escaped(question.group.method)).ok();
+    writeln!(page, "<p class=\"note\">{}</p>", escaped(&words::group_method(comparison, question)))
+        .ok();
     for (title, fact) in words::notes(comparison, question) {
         writeln!(page, "<p class=\"note\"><b>{}</b>: {}</p>", escaped(title), escaped(fact)).ok();
     }

@@ -83,7 +83,9 @@ fn numbers(page: &mut String, comparison: &Comparison, row: &Row, notes: &mut No
         let Cell::Measured(measured) = cell else {
             let why = cell.why_not().map_or_else(String::new, |(why, _)| escaped(&why));
             let label = escaped(spelling::name(sandbox));
-            write!(page, "<td class=\"none\" data-label=\"{label}\" title=\"{why}\">–</td>").ok();
+            let class = if matches!(cell, Cell::Absent) { "none absent" } else { "none" };
+            write!(page, "<td class=\"{class}\" data-label=\"{label}\" title=\"{why}\">–</td>")
+                .ok();
             page.push_str(if column > 0 { "<td class=\"ratio\"></td>" } else { "" });
             continue;
         };

@@ -35,7 +35,12 @@ pub(super) fn claims(page: &mut String, claims: &[Claim]) {
         )
         .ok();
         if !claim.note.is_empty() {
-            write!(page, "<small>{}</small>", escaped(claim.note)).ok();
+            write!(
+                page,
+                "<details class=\"why\"><summary>what to know</summary>{}</details>",
+                escaped(claim.note)
+            )
+            .ok();
         }
         writeln!(
             page,

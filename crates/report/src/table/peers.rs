@@ -4,6 +4,7 @@ use super::{Table, bold, dim};
 use crate::{
     Comparison, Verdict,
     format::{human, spread, times},
+    spelling,
     text::{pad_left, pad_right},
 };
 
@@ -25,7 +26,7 @@ impl Table {
             let Some(unit) = found.row.unit else { continue };
             if before != found.row.metric {
                 before = found.row.metric;
-                let title = format!("  {}: {}", found.row.title, found.row.explanation);
+                let title = format!("  {}", found.row.title);
                 let line = pad_right(&title, 38);
                 let heads = [("container", 12), ("microVM", 12), ("to container", 14)];
                 let heads: String =
@@ -46,7 +47,7 @@ impl Table {
             };
             let line = format!(
                 "    {} {} {} {}  {}  {}",
-                pad_right(found.peer, WIDTHS[0] - 2),
+                pad_right(spelling::name(found.peer), WIDTHS[0] - 2),
                 pad_left(&human(found.measured.median, unit), WIDTHS[1]),
                 pad_right(&spread.unwrap_or_default(), WIDTHS[2]),
                 pad_left(&own("container"), WIDTHS[3]),
@@ -62,11 +63,14 @@ impl Table {
                 "" => gap.reason.clone(),
                 fix => format!("{}: {fix}", gap.reason),
             };
-            self.paragraph("    ", &format!("{}, {title}: {reason}", gap.sandbox));
+            self.paragraph("    ", &format!("{}, {title}: {reason}", spelling::name(&gap.sandbox)));
         }
         for (name, subject) in &comparison.provenance.subjects {
             let command = subject.command.join(" ");
-            self.paragraph("    ", &format!("{name}: {}; {command}", subject.version));
+            self.paragraph(
+                "    ",
+                &format!("{}: {}; {command}", spelling::name(name), subject.version),
+            );
         }
     }
 }
