@@ -54,7 +54,8 @@ pub(super) fn check(raw: &Raw, figures: &[Figure]) -> Vec<String> {
     faults
 }
 
-fn check_one(raw: &Raw, figure: &Figure) -> Vec<String> {
+/// What differs of one of them.
+pub(super) fn check_one(raw: &Raw, figure: &Figure) -> Vec<String> {
     let name = figure.name();
     let Some(series) = raw.find(&figure.metric, &figure.sandbox) else {
         let any = figure.count() > 0;

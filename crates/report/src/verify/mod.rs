@@ -13,6 +13,7 @@ mod page;
 mod raw;
 mod readme;
 mod sentences;
+mod terminal;
 mod whole;
 
 use std::{fs, path::Path};
@@ -22,6 +23,7 @@ pub(crate) use figures::Figure;
 use crate::{
     Records, RecordsError,
     file::NAME,
+    table,
     write::{PAGE, README, digest, draw},
 };
 use raw::Raw;
@@ -95,6 +97,9 @@ pub fn verify(folder: &Path) -> Result<Verification, RecordsError> {
         found.faults_of(name, figures::check(&raw, &figures));
         found.faults_of(name, sentences::differing(&text, drawn, &digest));
     }
+    let table = terminal::figures(&table(&records, 110, false), &raw);
+    found.figures += table.iter().map(Figure::count).sum::<usize>();
+    found.faults_of("table", table.iter().flat_map(|it| figures::check_one(&raw, it)).collect());
     for (name, drawn) in &drawn.charts {
         match fs::read_to_string(folder.join(name)) {
             Ok(text) if text == *drawn => {}

@@ -111,7 +111,7 @@ fn sandbox<'a>(raw: &'a Raw, spelled: &str) -> Option<&'a str> {
 }
 
 /// The metric of that title, in a question if it is known; footnotes behind the title are left out.
-fn metric(raw: &Raw, group: Option<&str>, title: &str) -> String {
+pub(super) fn metric(raw: &Raw, group: Option<&str>, title: &str) -> String {
     let mut title = title;
     while let Some((before, mark)) = title.rsplit_once(" (")
         && mark.ends_with(')')
