@@ -36,7 +36,7 @@ pub struct Arguments {
 enum Action {
     /// Recompute every figure of a report from its raw samples; exit code 1 if any differs
     Verify {
-        /// Directory of the report
+        /// Directory of the report, or its records.json
         folder: PathBuf,
     },
     /// Show what changed between two runs beyond the noise of both
@@ -127,7 +127,8 @@ pub fn draw_history(folder: &Path) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn verified(folder: &Path) -> Result<u8, Failure> {
+fn verified(given: &Path) -> Result<u8, Failure> {
+    let folder = if given.is_file() { given.parent().unwrap_or(given) } else { given };
     let Verification { figures, faults, remarks } = verify(folder)?;
     let mut text = String::new();
     for (place, words) in &faults {

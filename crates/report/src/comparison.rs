@@ -15,6 +15,7 @@ use crate::{
     conditions::disturbance,
     interval::{is_constant, median_interval},
     metric::PROBE,
+    spelling::prose,
 };
 use data::Found;
 
@@ -129,9 +130,9 @@ impl<'a> Look<'a> {
     /// A sign for it, and what was seen, or why nothing was.
     pub(crate) fn words(self) -> (&'static str, Cow<'a, str>) {
         match self {
-            Look::Answered(probe) if probe.exposed => ("●", probe.seen.as_str().into()),
-            Look::Answered(probe) => ("○", probe.seen.as_str().into()),
-            Look::Failed(gap) => ("–", format!("not seen: {}", gap.reason).into()),
+            Look::Answered(probe) if probe.exposed => ("●", prose(&probe.seen).into()),
+            Look::Answered(probe) => ("○", prose(&probe.seen).into()),
+            Look::Failed(gap) => ("–", format!("not seen: {}", prose(&gap.reason)).into()),
             Look::Absent => ("–", "not looked at".into()),
         }
     }
@@ -150,11 +151,12 @@ impl Cell<'_> {
                 let gap = (*incomplete)?;
                 let count = samples.len();
                 (
-                    format!("measuring ended after {}: {}", counted(count), gap.reason).into(),
+                    format!("measuring ended after {}: {}", counted(count), prose(&gap.reason))
+                        .into(),
                     &gap.fix,
                 )
             }
-            Cell::Gap(gap) => (gap.reason.as_str().into(), &gap.fix),
+            Cell::Gap(gap) => (prose(&gap.reason).into(), &gap.fix),
             Cell::Unusable => ("its samples are not numbers that a measurement gives".into(), ""),
             Cell::Absent => ("this run did not measure it, and does not say why".into(), ""),
         })

@@ -270,9 +270,9 @@ fn a_failed_probe_of_earlier_records_is_a_gap() {
     let claim = claims.iter().find(|claim| claim.subject == "Isolation").unwrap();
     assert_eq!(claim.concluded(), None);
     assert!(claim.measured.contains("microVM: none of 6 probes could look"), "{claim:?}");
-    assert!(claim.basis().contains("in the microVM (the microvm failed)"), "{claim:?}");
+    assert!(claim.basis().contains("in the microVM (the microVM failed)"), "{claim:?}");
     let text = table(&records, 80, false);
-    assert!(text.contains("– microVM    not seen: the microvm failed"), "{text}");
+    assert!(text.contains("– microVM    not seen: the microVM failed"), "{text}");
 }
 
 #[test]

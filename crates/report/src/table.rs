@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn a_gap_and_a_caveat_are_told_in_footnotes() {
         let text = table(&example::records(), 80, false);
-        assert!(text.contains("a microvm cannot keep a CPU quota"), "{text}");
+        assert!(text.contains("a microVM cannot keep a CPU quota"), "{text}");
         assert!(text.contains("this KVM interprets guest code"), "{text}");
     }
 

@@ -183,7 +183,8 @@ pub(crate) fn gaps<'a>(
         }
     }
     for (probe, gap) in comparison.failed_probes() {
-        let key = (gap.sandbox.as_str(), gap.reason.as_str().into(), gap.fix.as_str());
+        let key =
+            (gap.sandbox.as_str(), crate::spelling::prose(&gap.reason).into(), gap.fix.as_str());
         match grouped.iter_mut().find(|(known, _)| *known == key) {
             Some((_, titles)) => titles.push(probe),
             None => grouped.push((key, vec![probe])),

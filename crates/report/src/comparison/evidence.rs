@@ -1,6 +1,6 @@
 //! What a statement rests on: all of its data, or what is missing of them.
 
-use crate::spelling;
+use crate::spelling::{self, prose};
 
 /// One thing that a run lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Missing {
             }
         }
         let words = groups.into_iter().map(|(sandbox, why, names)| {
-            format!("{} in the {} ({why})", names.join(", "), spelling::name(sandbox))
+            format!("{} in the {} ({})", names.join(", "), spelling::name(sandbox), prose(why))
         });
         words.collect::<Vec<_>>().join("; ")
     }

@@ -198,7 +198,7 @@ pub(super) fn peers(page: &mut String, comparison: &Comparison, rows: &[PeerRow]
             "<p class=\"note\"><b>{}</b>, {}: {}</p>",
             escaped(spelling::name(&gap.sandbox)),
             escaped(title),
-            escaped([gap.reason.as_str(), gap.fix.as_str()].join(" ").trim())
+            escaped([spelling::prose(&gap.reason).as_str(), gap.fix.as_str()].join(" ").trim())
         )
         .ok();
     }

@@ -121,7 +121,7 @@ mod tests {
                 read.iter().flat_map(|figure| figures::check_one(&raw, figure)).collect();
             assert!(faults.is_empty(), "{faults:#?}\n{text}");
             let changed = text.replacen("×", "9×", 1);
-            let read = super::figures(&changed, &raw);
+            let read = figures(&changed, &raw);
             assert_eq!(read.iter().flat_map(|it| figures::check_one(&raw, it)).count(), 1);
         }
     }
