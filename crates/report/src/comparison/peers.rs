@@ -68,7 +68,8 @@ impl<'a> Comparison<'a> {
                     continue;
                 };
                 let ratio = self.ratio(row.metric, peer, "container");
-                let against_container = ratio.map(|ratio| self.judge(row.metric, &ratio, None));
+                let against_container =
+                    ratio.map(|ratio| self.judge(row.metric, &ratio, row.noise_floor));
                 found.push(PeerRow { row, peer, measured, against_container });
             }
         }

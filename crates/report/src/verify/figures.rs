@@ -126,10 +126,6 @@ fn may_show(raw: &Raw, figure: &Figure, ends: Option<(f64, f64)>, slack: f64) ->
     for again in raw.series.iter().filter(|series| series.metric == figure.metric) {
         let Some(once) = again.sandbox.strip_suffix(" (again)") else { continue };
         let Some(once) = raw.find(&figure.metric, once) else { continue };
-        // The floor is that of the base alone where a ratio is to another sandbox.
-        if figure.base != "process" {
-            continue;
-        }
         if let Some((low, high)) = again.ratio(once).and_then(|ratio| ratio.ends) {
             floor = floor.max(high).max(1.0 / low);
         }
