@@ -2,7 +2,7 @@
 //!
 //! A metric that is not in here is shown all the same, under its own name.
 
-use crate::metric;
+use crate::{Unit, metric};
 
 /// A question of the comparison, with the metrics that answer it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,11 @@ pub struct Metric {
     pub better: Better,
     /// What it should be, if it was asked for: a tenth for a quota of 10 %.
     pub expected: Option<f64>,
+    /// The formula by which it is computed from what was measured, and what that leaves out; `None`
+    /// of what was measured itself. A derived figure has no interval.
+    pub derived: Option<&'static str>,
+    /// The unit of its values in records.
+    pub unit: Unit,
 }
 
 /// Which way is better.
@@ -53,6 +58,7 @@ pub const GROUPS: &[(Group, &[Metric])] = &[
     (IMAGES, IMAGES_METRICS),
     (DENSITY, DENSITY_METRICS),
     (SLICES, SLICES_METRICS),
+    (IO, IO_METRICS),
     (LINUX, LINUX_METRICS),
 ];
 
@@ -188,6 +194,7 @@ const MEMORY: Group = Group {
 const MEMORY_METRICS: &[Metric] = &[
     Metric {
         better: Better::More,
+        unit: Unit::BytesPerSecond,
         ..less(metric::MEMORY_BANDWIDTH, "bandwidth", "bytes moved in a second by a triad")
     },
     less(
@@ -219,9 +226,15 @@ const FOOTPRINT: Group = Group {
 };
 
 const FOOTPRINT_METRICS: &[Metric] = &[
-    less(metric::FOOTPRINT_MEMORY, "memory", "PSS of the processes that keep one idle instance"),
-    less(metric::FOOTPRINT_KERNEL, "kernel memory", "kernel memory of one idle instance"),
-    less(metric::FOOTPRINT_DISK, "disk", "blocks that have to be stored for it"),
+    size(metric::FOOTPRINT_MEMORY, "memory", "PSS of the processes that keep one idle instance"),
+    Metric {
+        derived: Some(
+            "the growth of the kernel's memory by all instances, divided by their number; whatever \
+             else the kernel took or gave back meanwhile is in it, so that it may be negative",
+        ),
+        ..size(metric::FOOTPRINT_KERNEL, "kernel memory", "kernel memory of one idle instance")
+    },
+    size(metric::FOOTPRINT_DISK, "disk", "blocks that have to be stored for it"),
 ];
 
 const IMAGES: Group = Group {
@@ -234,9 +247,9 @@ const IMAGES: Group = Group {
 };
 
 const IMAGES_METRICS: &[Metric] = &[
-    less(metric::IMAGES_SHARED, "shared", "stored once for both images"),
-    less(metric::IMAGES_UNIQUE, "unique", "what one image has alone"),
-    less(metric::IMAGES_STARTED, "per instance", "what one more running instance adds"),
+    size(metric::IMAGES_SHARED, "shared", "stored once for both images"),
+    size(metric::IMAGES_UNIQUE, "unique", "what one image has alone"),
+    size(metric::IMAGES_STARTED, "per instance", "what one more running instance adds"),
 ];
 
 const DENSITY: Group = Group {
@@ -250,6 +263,7 @@ const DENSITY: Group = Group {
 const DENSITY_METRICS: &[Metric] = &[
     Metric {
         better: Better::More,
+        unit: Unit::Count,
         ..less(metric::DENSITY_COUNT, "alive at once", "idle instances")
     },
     less(metric::DENSITY_FIRST, "start of first", "start-up time of the first ones"),
@@ -301,6 +315,27 @@ const SLICES_METRICS: &[Metric] = &[
     ),
 ];
 
+const IO: Group = Group {
+    name: "io",
+    title: "Disk and network",
+    question: "What does a byte to and from the outside cost?",
+    method: "The same program reads and writes a file, and sends to the host; each through what its \
+             sandbox has for it.",
+};
+
+const IO_METRICS: &[Metric] = &[
+    Metric {
+        better: Better::More,
+        unit: Unit::BytesPerSecond,
+        ..less(metric::IO_DISK, "disk rate", "bytes a second to and from a file")
+    },
+    Metric {
+        better: Better::More,
+        unit: Unit::BytesPerSecond,
+        ..less(metric::IO_NETWORK, "network rate", "bytes a second to the host")
+    },
+];
+
 const LINUX: Group = Group {
     name: "linux",
     title: "A Linux guest",
@@ -317,18 +352,38 @@ const LINUX_METRICS: &[Metric] = &[
         "the first instruction inside may run: the kernel's, if any",
     ),
     less(metric::LINUX_FIRST_BYTE, "first byte", "the host has the first byte that `hello` wrote"),
-    less(metric::LINUX_EXITS, "exits", "VM exits from its start to its end"),
-    less(metric::LINUX_MEMORY, "guest RAM", "the guest's RAM, as far as the host had to find it"),
+    Metric {
+        unit: Unit::Count,
+        ..less(metric::LINUX_EXITS, "exits", "VM exits from its start to its end")
+    },
+    size(metric::LINUX_MEMORY, "guest RAM", "the guest's RAM, as far as the host had to find it"),
     Metric {
         better: Better::More,
+        unit: Unit::Count,
+        derived: Some(
+            "1 GiB divided by the guest RAM above; the memory of the monitor and of the host's \
+             kernel is left out, so fewer fit",
+        ),
         ..less(metric::LINUX_DENSITY, "in 1 GiB", "so many guests with that RAM fit into 1 GiB")
     },
     less(metric::LINUX_RESTORE, "restored", "first byte of a guest that was saved before (bench)"),
-    less(metric::LINUX_DISK, "disk", "the program, and the guest's kernel, as stored"),
+    size(metric::LINUX_DISK, "disk", "the program, and the guest's kernel, as stored"),
 ];
 
 const fn less(name: &'static str, title: &'static str, explanation: &'static str) -> Metric {
-    Metric { name, title, explanation, better: Better::Less, expected: None }
+    Metric {
+        name,
+        title,
+        explanation,
+        better: Better::Less,
+        expected: None,
+        derived: None,
+        unit: Unit::Nanoseconds,
+    }
+}
+
+const fn size(name: &'static str, title: &'static str, explanation: &'static str) -> Metric {
+    Metric { unit: Unit::Bytes, ..less(name, title, explanation) }
 }
 
 const fn share(
@@ -337,7 +392,12 @@ const fn share(
     explanation: &'static str,
     expected: f64,
 ) -> Metric {
-    Metric { name, title, explanation, better: Better::Neither, expected: Some(expected) }
+    Metric {
+        better: Better::Neither,
+        expected: Some(expected),
+        unit: Unit::Share,
+        ..less(name, title, explanation)
+    }
 }
 
 #[cfg(test)]

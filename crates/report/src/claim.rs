@@ -13,6 +13,9 @@ pub struct Claim {
     pub measured: String,
     /// Whether that is the same, or what is missing to tell.
     pub conclusion: Evidence<Conclusion>,
+    /// How far the measurement is from the claim, such as `900 times faster than a second`; empty
+    /// where the claim holds.
+    pub distance: String,
     /// What has to be known to read the two side by side; empty if nothing.
     pub note: &'static str,
 }
@@ -25,12 +28,12 @@ pub enum Conclusion {
     /// The order is right, the size is not.
     InDirection,
     /// Something else was measured.
-    NotWhatWeMeasured,
+    Otherwise,
 }
 
 impl Conclusion {
     pub(crate) fn holds_if(holds: bool) -> Self {
-        if holds { Self::Holds } else { Self::NotWhatWeMeasured }
+        if holds { Self::Holds } else { Self::Otherwise }
     }
 }
 
@@ -41,12 +44,17 @@ impl Claim {
     }
 
     /// The verdict in words.
-    pub fn verdict(&self) -> &'static str {
+    pub fn verdict(&self) -> String {
         match self.concluded() {
-            Some(Conclusion::Holds) => "holds",
-            Some(Conclusion::InDirection) => "holds in direction, not in size",
-            Some(Conclusion::NotWhatWeMeasured) => "not what we measured",
-            None => "this run cannot tell",
+            Some(Conclusion::Holds) => "holds".to_owned(),
+            Some(Conclusion::InDirection) if self.distance.is_empty() => {
+                "holds in direction, not in size".to_owned()
+            }
+            Some(Conclusion::InDirection) => {
+                format!("holds in direction; measured: {}", self.distance)
+            }
+            Some(Conclusion::Otherwise) => format!("measured: {}", self.distance),
+            None => "this run cannot tell".to_owned(),
         }
     }
 

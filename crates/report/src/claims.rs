@@ -6,15 +6,19 @@ use crate::{Comparison, lesson};
 
 /// All claims, in the order of the lesson.
 pub fn claims(comparison: &Comparison) -> Vec<Claim> {
-    let all: [fn(&Comparison) -> Claim; 9] = [
+    let all: [fn(&Comparison) -> Claim; 13] = [
         lesson::container_startup,
-        lesson::microvm_startup,
+        lesson::machine_startup,
         lesson::container_speed,
         lesson::microvm_speed,
+        lesson::heavy_io,
         lesson::disk,
+        lesson::memory,
         lesson::density,
         lesson::isolation,
         lesson::tenths,
+        lesson::without_cgroups,
+        lesson::throughput,
         lesson::shared_out,
     ];
     all.iter().map(|claim| claim(comparison)).collect()
@@ -23,7 +27,7 @@ pub fn claims(comparison: &Comparison) -> Vec<Claim> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Records, example, metric};
+    use crate::{Condition, Records, example, metric};
 
     fn conclusion(records: &Records, claim: &str) -> Option<Conclusion> {
         let claims = claims(&Comparison::of(records));
@@ -40,28 +44,83 @@ mod tests {
     #[test]
     fn a_machine_that_boots_in_two_minutes_is_the_textbooks() {
         let mut records = example::records();
-        assert_eq!(conclusion(&records, "starts in minutes"), Some(Conclusion::NotWhatWeMeasured));
-        set(&mut records, metric::STARTUP_COLD_FIRST_BYTE, "microvm", 5e6);
+        let boot = |records: &mut Records, time| {
+            set(records, metric::LINUX_FIRST_BYTE, "linux", time);
+        };
+        boot(&mut records, 1e6);
+        assert_eq!(conclusion(&records, "starts in minutes"), Some(Conclusion::Otherwise));
+        boot(&mut records, 5e8);
         assert_eq!(conclusion(&records, "starts in minutes"), Some(Conclusion::InDirection));
-        set(&mut records, metric::STARTUP_COLD_FIRST_BYTE, "microvm", 120e9);
+        let words = claims(&Comparison::of(&records))[1].verdict();
+        assert_eq!(words, "holds in direction; measured: 120 times faster than a minute");
+        boot(&mut records, 120e9);
         assert_eq!(conclusion(&records, "starts in minutes"), Some(Conclusion::Holds));
+    }
+
+    #[test]
+    fn a_microvm_without_a_kernel_is_not_the_textbooks_machine() {
+        let mut records = example::records();
+        records.series.retain(|series| series.sandbox != "linux");
+        for claim in ["starts in minutes", "virtual machine GB", "tens of virtual", "fewer"] {
+            assert_eq!(conclusion(&records, claim), None, "{claim}");
+        }
+        let claims = claims(&Comparison::of(&records));
+        assert!(claims[1].measured.contains("without a kernel"), "{:?}", claims[1]);
+    }
+
+    #[test]
+    fn four_processes_are_too_few_and_a_busy_host_is_no_witness() {
+        let mut few = example::records();
+        few.series.iter_mut().for_each(|it| it.samples.retain(|sample| sample.process < 4));
+        let mut busy = example::records();
+        let condition = |part: &str| Condition {
+            seconds: 1.0,
+            part: part.into(),
+            steal: Some(0.0),
+            cpu_pressure: Some(0.8),
+        };
+        busy.provenance.conditions = ["startup", "cold", "programs", "linux"].map(condition).into();
+        for claim in ["starts in minutes", "in seconds", "native speed", "about half"] {
+            assert!(conclusion(&example::records(), claim).is_some(), "{claim}");
+            assert_eq!(conclusion(&few, claim), None, "{claim}");
+            assert_eq!(conclusion(&busy, claim), None, "{claim}");
+        }
+        assert!(
+            conclusion(&busy, "virtual machine GB").is_some(),
+            "a size does not wait for a CPU"
+        );
     }
 
     #[test]
     fn half_the_speed_lost_is_the_textbooks() {
         let mut records = example::records();
-        assert_eq!(conclusion(&records, "about half"), Some(Conclusion::NotWhatWeMeasured));
+        assert_eq!(conclusion(&records, "about half"), Some(Conclusion::Otherwise));
         set(&mut records, metric::COMPUTE_SPIN, "microvm", 2.9);
         assert_eq!(conclusion(&records, "about half"), Some(Conclusion::Holds));
     }
 
     #[test]
-    fn few_instances_show_nothing_about_density() {
+    fn a_count_that_the_budget_ended_is_a_lower_bound() {
         let mut records = example::records();
-        assert_eq!(conclusion(&records, "hundreds"), Some(Conclusion::NotWhatWeMeasured));
-        set(&mut records, metric::DENSITY_COUNT, "microvm", 24.0);
+        // At least two hundred machines are not tens.
+        assert_eq!(conclusion(&records, "tens of virtual"), Some(Conclusion::Otherwise));
+        let alive = |records: &mut Records, machines| {
+            set(records, metric::DENSITY_COUNT, "linux", machines);
+        };
+        alive(&mut records, 24.0);
+        assert_eq!(conclusion(&records, "tens of virtual"), None);
+        let stopped = ("density.stopped.linux".to_owned(), "no memory left".to_owned());
+        records.provenance.host.extend([stopped]);
+        assert_eq!(conclusion(&records, "tens of virtual"), Some(Conclusion::Holds));
         set(&mut records, metric::DENSITY_COUNT, "container", 24.0);
-        assert_eq!(conclusion(&records, "hundreds"), None);
+        assert_eq!(conclusion(&records, "tens of virtual"), None);
+    }
+
+    #[test]
+    fn ten_plain_processes_have_slices_and_no_more_of_the_cpu() {
+        let records = example::records();
+        assert_eq!(conclusion(&records, "because of cgroups"), Some(Conclusion::Otherwise));
+        assert_eq!(conclusion(&records, "ten tasks now"), Some(Conclusion::Otherwise));
     }
 
     #[test]

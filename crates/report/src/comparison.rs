@@ -1,16 +1,20 @@
 //! What the records say, computed once for every table, chart and page.
 
+mod cells;
 mod data;
 mod evidence;
+mod peers;
 
-use std::borrow::Cow;
-
+pub(crate) use cells::counted;
+pub use cells::{Cell, Look, Measured, Row};
 pub use evidence::{Evidence, Lack, Missing};
+pub(crate) use peers::{MACHINES, PeerRow};
 
 use crate::{
-    Gap, Interval, Probe, Provenance, Ratio, Records, Sample, ScheduleTrace, Series, Unit, Verdict,
-    bootstrap::median_interval,
+    Gap, Provenance, Ratio, Records, ScheduleTrace, Series, Unit, Verdict,
     catalogue::{self, BENCHES, Better, GROUPS, Group, OTHER},
+    conditions::disturbance,
+    interval::{is_constant, median_interval},
     metric::PROBE,
 };
 use data::Found;
@@ -25,6 +29,8 @@ const AGAIN: &str = " (again)";
 pub struct Comparison<'a> {
     /// Where, when and how it was measured.
     pub provenance: &'a Provenance,
+    /// The version of the format that the records were written in.
+    pub version: u32,
     /// The columns: the base first, then the sandboxes that are compared with it.
     pub sandboxes: Vec<&'a str>,
     /// The rows by question.
@@ -43,122 +49,12 @@ pub struct Question<'a> {
     pub rows: Vec<Row<'a>>,
 }
 
-/// One metric in all sandboxes.
-#[derive(Debug)]
-pub struct Row<'a> {
-    /// The name of the metric.
-    pub metric: &'a str,
-    /// What to call it.
-    pub title: &'a str,
-    /// What it is, in one line; empty if it is not in the catalogue.
-    pub explanation: &'static str,
-    /// Which way is better.
-    pub better: Better,
-    /// What it should be, if it was asked for.
-    pub expected: Option<f64>,
-    /// The unit; `None` if nothing of it was measured.
-    pub unit: Option<Unit>,
-    /// One for each of [`Comparison::sandboxes`].
-    pub cells: Vec<Cell<'a>>,
-    /// How far apart two measurements of the same thing were, as a ratio of at least 1.
-    pub noise_floor: Option<f64>,
-}
-
-/// One metric in one sandbox.
-#[derive(Debug)]
-pub enum Cell<'a> {
-    /// It was measured.
-    Measured(Measured<'a>),
-    /// It could not be, with the reason.
-    Gap(&'a Gap),
-    /// There are samples, and none of them is a number that a measurement gives.
-    Unusable,
-    /// The records say nothing of it.
-    Absent,
-}
-
-/// A measured value.
-#[derive(Debug)]
-pub struct Measured<'a> {
-    /// The median of the samples.
-    pub median: f64,
-    /// Where it lies with 95 % confidence; `None` of too few samples.
-    pub interval: Option<Interval>,
-    /// The ratio to the base, and what it shows; `None` for the base itself, and where either of
-    /// the two is missing or incomplete.
-    pub against_base: Option<(Ratio, Verdict)>,
-    /// Why the number is not what it seems.
-    pub caveat: Option<&'a str>,
-    /// Why there are not more samples, where measuring failed before its end.
-    pub incomplete: Option<&'a Gap>,
-    /// The samples that are numbers which a measurement gives; never empty.
-    pub samples: Cow<'a, [Sample]>,
-    /// How many samples are none.
-    pub unusable: usize,
-}
-
-/// What a probe has shown in one sandbox.
-#[derive(Debug, Clone, Copy)]
-pub enum Look<'a> {
-    /// It was made.
-    Answered(&'a Probe),
-    /// It could not be, with the reason.
-    Failed(&'a Gap),
-    /// The records say nothing of it.
-    Absent,
-}
-
-impl<'a> Look<'a> {
-    /// Whether the host showed through; `None` if that was not determined.
-    pub fn exposed(self) -> Option<bool> {
-        if let Look::Answered(probe) = self { Some(probe.exposed) } else { None }
-    }
-
-    /// A sign for it, and what was seen, or why nothing was.
-    pub(crate) fn words(self) -> (&'static str, Cow<'a, str>) {
-        match self {
-            Look::Answered(probe) if probe.exposed => ("●", probe.seen.as_str().into()),
-            Look::Answered(probe) => ("○", probe.seen.as_str().into()),
-            Look::Failed(gap) => ("–", format!("not seen: {}", gap.reason).into()),
-            Look::Absent => ("–", "not looked at".into()),
-        }
-    }
-}
-
-impl Cell<'_> {
-    /// The measured value, if there is one.
-    pub fn measured(&self) -> Option<&Measured<'_>> {
-        if let Cell::Measured(measured) = self { Some(measured) } else { None }
-    }
-
-    /// Why there is no value, or not all of it, and what to do about it; `None` if it is complete.
-    pub fn why_not(&self) -> Option<(Cow<'_, str>, &str)> {
-        Some(match self {
-            Cell::Measured(Measured { incomplete, samples, .. }) => {
-                let gap = (*incomplete)?;
-                let count = samples.len();
-                (
-                    format!("measuring ended after {}: {}", counted(count), gap.reason).into(),
-                    &gap.fix,
-                )
-            }
-            Cell::Gap(gap) => (gap.reason.as_str().into(), &gap.fix),
-            Cell::Unusable => ("its samples are not numbers that a measurement gives".into(), ""),
-            Cell::Absent => ("this run did not measure it, and does not say why".into(), ""),
-        })
-    }
-}
-
-/// `1 sample`, `2 samples`.
-pub(crate) fn counted(samples: usize) -> String {
-    format!("{samples} sample{}", if samples == 1 { "" } else { "s" })
-}
-
 impl<'a> Comparison<'a> {
     /// Computes all that tables and charts show.
     pub fn of(records: &'a Records) -> Self {
         let mut comparison = Self {
             provenance: &records.provenance,
+            version: records.version,
             sandboxes: sandboxes(records),
             questions: Vec::new(),
             traces: &records.traces,
@@ -245,49 +141,83 @@ impl<'a> Comparison<'a> {
         let noise_floor = self.noise_floor(metric);
         let cells: Vec<_> =
             self.sandboxes.iter().map(|sandbox| self.cell(metric, sandbox, noise_floor)).collect();
-        if cells.iter().all(|cell| matches!(cell, Cell::Absent)) {
+        let measured = |series: &&Series| {
+            series.metric == metric
+                && !series.samples.is_empty()
+                && !series.sandbox.ends_with(AGAIN)
+        };
+        let any = self.records.series.iter().find(measured);
+        if any.is_none() && cells.iter().all(|cell| matches!(cell, Cell::Absent)) {
             return None;
         }
         let known = catalogue::find(metric).map(|(_, metric)| metric);
-        let measured = self.sandboxes.iter().find_map(|sandbox| self.found(metric, sandbox).ok());
         Some(Row {
             metric,
             title: known.map_or(metric, |known| known.title),
             explanation: known.map_or("", |known| known.explanation),
             better: known.map_or(Better::Neither, |known| known.better),
             expected: known.and_then(|known| known.expected),
-            unit: measured.map(|found| found.series.unit),
+            unit: any.map(|series| series.unit),
             cells,
             noise_floor,
+            derived: known.and_then(|known| known.derived),
+            disturbed: disturbance(self.provenance, metric),
         })
     }
 
     fn cell(&self, metric: &str, sandbox: &str, noise_floor: Option<f64>) -> Cell<'a> {
-        let Ok(Found { series, samples, median, incomplete }) = self.found(metric, sandbox) else {
-            let samples = |it: &Series| {
-                it.metric == metric && it.sandbox == sandbox && !it.samples.is_empty()
-            };
-            return match self.gap(metric, sandbox) {
-                Some(gap) => Cell::Gap(gap),
-                None if self.records.series.iter().any(samples) => Cell::Unusable,
-                None => Cell::Absent,
-            };
-        };
-        let base = (sandbox != BASE).then(|| self.ratio(metric, sandbox, BASE)).flatten();
-        let verdict = |ratio: Ratio| match noise_floor {
-            None if catalogue::measured_twice(metric) => Verdict::TooFewSamples(ratio.value),
-            floor => Verdict::of(&ratio, floor),
-        };
-        Cell::Measured(Measured {
+        if let Some(measured) = self.measure(metric, sandbox, noise_floor) {
+            return Cell::Measured(measured);
+        }
+        let samples =
+            |it: &Series| it.metric == metric && it.sandbox == sandbox && !it.samples.is_empty();
+        match self.gap(metric, sandbox) {
+            Some(gap) => Cell::Gap(gap),
+            None if self.records.series.iter().any(samples) => Cell::Unusable,
+            None => Cell::Absent,
+        }
+    }
+
+    fn measure(
+        &self,
+        metric: &str,
+        sandbox: &str,
+        noise_floor: Option<f64>,
+    ) -> Option<Measured<'a>> {
+        let Found { series, samples, median, incomplete } = self.found(metric, sandbox).ok()?;
+        // What was asked for differs from sandbox to sandbox, as a quota that a process cannot keep.
+        let known = catalogue::find(metric).map(|(_, known)| known);
+        let compared = sandbox != BASE && known.is_none_or(|it| it.better != Better::Neither);
+        let base = compared.then(|| self.ratio(metric, sandbox, BASE)).flatten();
+        let constant = countable(series.unit) && is_constant(&samples);
+        let derived = known.is_some_and(|known| known.derived.is_some());
+        let interval = median_interval(&samples).filter(|_| !constant && !derived);
+        Some(Measured {
             median,
-            interval: median_interval(&samples, self.provenance.seed),
-            against_base: base.map(|ratio| (ratio, verdict(ratio))),
+            interval,
+            constant,
+            against_base: base.map(|ratio| (ratio, self.judge(metric, &ratio, noise_floor))),
             caveat: series.caveat.as_deref(),
             incomplete,
             unusable: series.samples.len() - samples.len(),
             samples,
         })
     }
+
+    /// What a ratio shows, where the host and the noise of two runs of the same thing allow it.
+    fn judge(&self, metric: &str, ratio: &Ratio, noise_floor: Option<f64>) -> Verdict {
+        let doubtful = disturbance(self.provenance, metric).is_some();
+        match noise_floor {
+            _ if doubtful => Verdict::TooFewSamples(ratio.value),
+            None if catalogue::measured_twice(metric) => Verdict::TooFewSamples(ratio.value),
+            floor => Verdict::of(ratio, floor),
+        }
+    }
+}
+
+/// Whether a value of this unit can be exactly the same each time.
+fn countable(unit: Unit) -> bool {
+    matches!(unit, Unit::Bytes | Unit::Count)
 }
 
 /// All names of metrics, in the order of their first appearance.
@@ -304,12 +234,13 @@ fn names(records: &Records) -> Vec<&str> {
     names
 }
 
-/// All sandboxes, the usual ones first, without second runs.
+/// All sandboxes, the usual ones first, without second runs and peers.
 fn sandboxes(records: &Records) -> Vec<&str> {
     let mut sandboxes = vec![BASE, "container", "microvm"];
     let series = records.series.iter().map(|series| series.sandbox.as_str());
     for name in series.chain(records.probes.iter().map(|probe| probe.sandbox.as_str())) {
-        if !name.ends_with(AGAIN) && !sandboxes.contains(&name) {
+        let own = !name.ends_with(AGAIN) && !peers::is_peer(records, name);
+        if own && !sandboxes.contains(&name) {
             sandboxes.push(name);
         }
     }
@@ -325,7 +256,7 @@ mod tests {
     fn second_runs_are_no_columns_but_give_the_noise_floor() {
         let records = example::records();
         let comparison = Comparison::of(&records);
-        assert_eq!(comparison.sandboxes, ["process", "container", "microvm"]);
+        assert_eq!(comparison.sandboxes, ["process", "container", "microvm", "linux"]);
         let floor = comparison.find(metric::COMPUTE_SPIN).unwrap().noise_floor.unwrap();
         assert!((1.0..1.1).contains(&floor), "{floor}");
     }

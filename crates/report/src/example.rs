@@ -28,11 +28,21 @@ pub fn records() -> Records {
     ] {
         series.push(cloud(name, "container", Unit::Share, weight / 7.0));
     }
+    // Ten programs of each run share one CPU.
+    let tenths = cloud(metric::SLICES_NORMAL_SHARE, "process", Unit::Share, 0.099);
+    let samples = (0..50).map(|index| Sample { process: index / 10, round: 0, value: 0.099 });
+    series.push(Series { samples: samples.collect(), ..tenths });
+    for (metric, unit, centre) in LINUX {
+        for (sandbox, centre) in ["container", "linux"].iter().zip(centre) {
+            series.push(cloud(metric, sandbox, *unit, *centre));
+        }
+    }
+    series.push(cloud(metric::DENSITY_COUNT, "linux", Unit::Count, 200.0));
     let host = [("cpu", "made up"), ("kernel", "9.9.9"), ("load before", "0.1")];
     Records {
         version: VERSION,
         provenance: Provenance {
-            command: "made up for a test".into(),
+            command: "isolab compare, made up for a test".into(),
             began_unix_seconds: 1_000_000_000,
             took_seconds: 12.5,
             commit: "0123abc-dirty".into(),
@@ -76,16 +86,28 @@ const TIMES: &[(&str, Unit, [f64; 4])] = &[
     ("bench.cold_start", Unit::Nanoseconds, [1.7e5, 1.7e5, 8.0e5, 8.3e5]),
 ];
 
+const LINUX: &[(&str, Unit, [f64; 2])] = &[
+    (metric::LINUX_FIRST_BYTE, Unit::Nanoseconds, [2.2e6, 4.9e8]),
+    (metric::LINUX_MEMORY, Unit::Bytes, [4.0e5, 8.6e7]),
+    (metric::LINUX_DENSITY, Unit::Count, [2600.0, 12.0]),
+    (metric::LINUX_DISK, Unit::Bytes, [8192.0, 1.4e7]),
+];
+
 /// Samples about `centre` with a tail to the right, as times have it; counts have no spread.
 fn cloud(metric: &str, sandbox: &str, unit: Unit, centre: f64) -> Series {
     let name = metric.bytes().chain(sandbox.bytes());
     let seed = name.fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % 1_000_003);
     let mut random = Random::new(seed);
-    let spread = if unit == Unit::Count || metric == metric::FOOTPRINT_DISK { 0.0 } else { 0.03 };
+    let spread =
+        if unit == Unit::Count || [metric::FOOTPRINT_DISK, metric::LINUX_DISK].contains(&metric) {
+            0.0
+        } else {
+            0.03
+        };
     let samples = (0..40).map(|round| {
         let tail = random.fraction().powi(6) * 8.0;
         let value = centre * (1.0 + spread * (random.fraction() - 0.5 + tail));
-        Sample { value, process: round % 4, round: round / 4 }
+        Sample { value, process: round % 5, round: round / 5 }
     });
     Series {
         metric: metric.into(),

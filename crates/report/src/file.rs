@@ -9,7 +9,7 @@ use std::{
 use crate::{Gap, Probe, Records, VERSION, metric::PROBE, validation::Invalid};
 
 /// The name of the file in the folder of a report.
-const NAME: &str = "records.json";
+pub(crate) const NAME: &str = "records.json";
 
 /// No run of isolab comes near this size, and a reader should not fill the memory.
 const MOST_BYTES: u64 = 256 << 20;
@@ -47,6 +47,15 @@ pub enum RecordsError {
         path: PathBuf,
         /// Its version.
         found: u64,
+    },
+    /// No program ever wrote such a version.
+    #[error(
+        "the records {path:?} have version 0 of the format, which no isolab wrote: restore the \
+         file, or measure again with `isolab compare`"
+    )]
+    NoVersion {
+        /// The file.
+        path: PathBuf,
     },
     /// The file is not records, or not all of them.
     #[error(
@@ -110,16 +119,15 @@ impl Records {
     pub fn read(path: &Path) -> Result<Self, RecordsError> {
         let path = if path.is_dir() { path.join(NAME) } else { path.to_owned() };
         let bytes = match read_bounded(&path) {
-            Ok(bytes) if bytes.len() as u64 > MOST_BYTES => {
-                return Err(RecordsError::TooLarge { path });
-            }
-            Ok(bytes) => bytes,
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(RecordsError::TooLarge { path }),
             Err(source) => return Err(RecordsError::Read { path, source }),
         };
         // The version first: a newer file may lack fields that this version demands.
         let version = serde_json::from_slice(&bytes).map(|Version { version }| version);
         match version {
             Ok(found) if found > u64::from(VERSION) => Err(RecordsError::Newer { path, found }),
+            Ok(0) => Err(RecordsError::NoVersion { path }),
             Err(source) => Err(damaged(path, source)),
             Ok(_) => match serde_json::from_slice::<Self>(&bytes) {
                 Err(source) => Err(damaged(path, source)),
@@ -177,14 +185,27 @@ impl Records {
     }
 }
 
+/// The bytes of the records in `folder`, if they say the same as `records`.
+pub(crate) fn bytes_that_say(records: &Records, folder: &Path) -> Option<Vec<u8>> {
+    let path = folder.join(NAME);
+    let same = Records::read(&path).is_ok_and(|there| there == *records);
+    same.then(|| read_bounded(&path).ok()?).flatten()
+}
+
 fn damaged(path: PathBuf, source: serde_json::Error) -> RecordsError {
     RecordsError::Damaged { path, line: source.line(), column: source.column(), source }
 }
 
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+/// The bytes of a file; `None` of one that is too large, of which no more is read than shows it.
+fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = File::open(path)?;
+    if file.metadata()?.len() > MOST_BYTES {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    // A file may grow meanwhile, and a pipe has no length.
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= MOST_BYTES))
 }
 
 /// Puts `bytes` in the place of the file at `path`: all of them or none (rename(2) is atomic).
@@ -234,6 +255,26 @@ mod tests {
         let error = read_text(r#"{"version": 7, "measurements": {}}"#).unwrap_err();
         assert!(matches!(error, RecordsError::Newer { found: 7, .. }));
         assert!(error.to_string().contains("version 7"), "{error}");
+    }
+
+    #[test]
+    fn version_0_is_refused_and_version_1_is_read() {
+        let of_version =
+            |version| serde_json::to_string(&Records { version, ..example::records() });
+        let error = read_text(&of_version(0).unwrap()).unwrap_err();
+        assert!(matches!(error, RecordsError::NoVersion { .. }), "{error:?}");
+        assert_eq!(read_text(&of_version(1).unwrap()).unwrap().version, 1);
+    }
+
+    #[test]
+    fn a_file_of_a_thousand_times_the_size_is_refused_by_its_length() {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        // A hole in the file: nothing is stored of it, and yet all of it could be read.
+        File::create(&path).unwrap().set_len(MOST_BYTES * 4).unwrap();
+        let error = Records::read(&path).unwrap_err();
+        assert!(matches!(error, RecordsError::TooLarge { .. }), "{error:?}");
+        assert!(error.to_string().contains("larger than"), "{error}");
     }
 
     #[test]

@@ -16,6 +16,9 @@ const RATES: &[(f64, &str)] = &[(1.0, "B/s"), (1e3, "kB/s"), (1e6, "MB/s"), (1e9
 
 /// `value` with three digits and its unit: `62.1 µs`, `1.17 ms`, `540 KiB`, `10.0 %`.
 pub fn human(value: f64, unit: Unit) -> String {
+    if value < 0.0 {
+        return format!("−{}", human(-value, unit));
+    }
     match unit {
         Unit::Nanoseconds => scaled(value, TIMES),
         Unit::Bytes => scaled(value, BYTES),
@@ -56,7 +59,7 @@ pub fn spread(middle: f64, interval: Interval) -> String {
     if middle == 0.0 {
         return String::new();
     }
-    match (interval.high - interval.low) / 2.0 / middle * 100.0 {
+    match (interval.high - interval.low) / 2.0 / middle.abs() * 100.0 {
         ..0.95 => "±<1%".to_owned(),
         percent @ ..99.5 => format!("±{percent:.0}%"),
         _ => "±>99%".to_owned(),
@@ -97,6 +100,7 @@ mod tests {
         assert_eq!(human(200.0, Unit::Count), "200");
         assert_eq!(human(0.0996, Unit::Share), "10.0 %");
         assert_eq!(human(0.0, Unit::Nanoseconds), "0 ns");
+        assert_eq!(human(-4096.0, Unit::Bytes), "−4.00 KiB");
     }
 
     #[test]

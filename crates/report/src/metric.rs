@@ -93,6 +93,8 @@ pub const LINUX_DISK: &str = "linux.disk";
 
 /// Bytes a second to and from a disk.
 pub const IO_DISK: &str = "io.disk";
+/// Bytes a second through a network.
+pub const IO_NETWORK: &str = "io.network";
 
 /// What the name of a metric begins with that is a look from inside.
 pub const PROBE: &str = "probe.";

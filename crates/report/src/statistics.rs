@@ -14,12 +14,6 @@ impl Interval {
     pub fn contains(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
-
-    /// The same interval, widened where `value` lies outside.
-    #[must_use]
-    pub(crate) fn reaching(self, value: f64) -> Self {
-        Self { low: self.low.min(value), high: self.high.max(value) }
-    }
 }
 
 /// The middle value; the mean of the middle two if there is no middle one. `None` of nothing.

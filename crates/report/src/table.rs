@@ -1,14 +1,19 @@
 //! The comparison for a terminal: beautiful at 80 columns.
 
-use std::fmt::Write;
+mod peers;
+
+use std::{fmt::Write, mem};
 
 use crate::{
     Comparison, Records, Verdict,
     claims::{Conclusion, claims},
     comparison::{Look, Row},
+    doubts,
     format::{human, spread, times},
+    notes::Notes,
+    spelling,
     text::{pad_left, pad_right, width, wrap},
-    words::{COMPARED, LEAST},
+    words::{self, COMPARED, LEAST},
 };
 
 /// The narrowest table that is drawn; a narrower terminal wraps it.
@@ -25,11 +30,14 @@ pub fn table(records: &Records, columns: usize, colour: bool) -> String {
         text: String::new(),
         columns: columns.clamp(NARROWEST, WIDEST),
         colour,
-        notes: Vec::new(),
+        notes: Notes::default(),
     };
+    table.warnings(&comparison);
     table.measurements(&comparison);
-    table.claims(&comparison);
+    table.peers(&comparison);
     table.probes(&comparison);
+    // What the eye finds above the prompt.
+    table.claims(&comparison);
     table.text
 }
 
@@ -37,8 +45,7 @@ struct Table {
     text: String,
     columns: usize,
     colour: bool,
-    /// The footnotes; the first is `a`.
-    notes: Vec<String>,
+    notes: Notes,
 }
 
 /// The parts of a cell, so that each can be aligned with those above and below.
@@ -53,6 +60,17 @@ struct Parts {
 }
 
 impl Table {
+    /// What makes all of it doubtful, before it is read.
+    fn warnings(&mut self, comparison: &Comparison) {
+        for warning in doubts::warnings(comparison) {
+            for (index, line) in wrap(&warning, self.columns - 2).iter().enumerate() {
+                let start = if index == 0 { "! " } else { "  " };
+                let line = paint(self.colour, "33", &format!("{start}{line}"));
+                self.line(&line);
+            }
+        }
+    }
+
     fn measurements(&mut self, comparison: &Comparison) {
         let others: Vec<usize> = (1..comparison.sandboxes.len()).collect();
         for columns in others.chunks(SANDBOXES_ABREAST - 1) {
@@ -65,23 +83,31 @@ impl Table {
         if ["container", "microvm"].iter().all(|sandbox| comparison.has(sandbox)) {
             self.paragraph("", LEAST);
         }
-        for (index, note) in std::mem::take(&mut self.notes).into_iter().enumerate() {
-            self.paragraph(&format!("{} ", letter(index)), &note);
+        for (letter, note) in mem::take(&mut self.notes).all() {
+            self.paragraph(&format!("{letter} "), note);
         }
     }
 
     fn block(&mut self, comparison: &Comparison, columns: &[usize]) {
         // What holds for a whole column is said at its head, and so has the first letters.
         let heads: Vec<String> = columns.iter().map(|&c| self.head(comparison, c)).collect();
+        let shown = |row: &&Row| {
+            // What nobody measured is a matter for the page; the base alone is shown once.
+            let of_block = if columns.contains(&1) { columns } else { &columns[1..] };
+            of_block.iter().any(|column| row.cells[*column].measured().is_some())
+        };
         let mut rows = Vec::new();
-        for row in comparison.questions.iter().flat_map(|question| &question.rows) {
+        for row in comparison.questions.iter().flat_map(|question| &question.rows).filter(shown) {
             let parts = columns.iter().map(|&c| self.parts(row, c, comparison.common_caveat(c)));
-            rows.push(parts.collect::<Vec<_>>());
+            rows.push((parts.collect::<Vec<_>>(), self.title(row)));
+        }
+        if rows.is_empty() {
+            return;
         }
         let widths: Vec<[usize; 4]> = (0..columns.len())
             .map(|column| {
                 let widest = |part: fn(&Parts) -> &str| {
-                    rows.iter().map(|row| width(part(&row[column]))).max().unwrap_or(0)
+                    rows.iter().map(|(row, _)| width(part(&row[column]))).max().unwrap_or(0)
                 };
                 let mut widths = [
                     widest(|p| &p.value),
@@ -107,9 +133,15 @@ impl Table {
         self.line(&bold(self.colour, head.trim_end()));
         let mut rows = rows.iter();
         for question in &comparison.questions {
-            self.line(&bold(self.colour, question.group.title));
-            for (row, cells) in question.rows.iter().zip(rows.by_ref()) {
-                let mut line = pad_right(&format!("  {}", row.title), label);
+            if question.rows.iter().any(|row| shown(&row)) {
+                self.line(&bold(self.colour, question.group.title));
+            }
+            let count = question.rows.iter().filter(shown).count();
+            for (cells, title) in rows.by_ref().take(count) {
+                let (title, marks) = title;
+                let room = label.saturating_sub(2 + width(marks));
+                let title = pad_right(title, width(title).min(room));
+                let mut line = pad_right(&format!("  {title}{marks}"), label);
                 for (parts, widths) in cells.iter().zip(&widths) {
                     self.cell(&mut line, parts, widths);
                 }
@@ -120,18 +152,26 @@ impl Table {
     }
 
     fn head(&mut self, comparison: &Comparison, column: usize) -> String {
-        let name = comparison.sandboxes[column];
+        let name = spelling::name(comparison.sandboxes[column]);
         match comparison.common_caveat(column) {
-            Some(caveat) => format!("{name} {}", self.mark(caveat.to_owned())),
+            Some(caveat) => format!("{name} {}", self.notes.mark(caveat.to_owned())),
             None => name.to_owned(),
         }
+    }
+
+    /// The title of a row, with the letters of what holds for all of it.
+    fn title<'a>(&mut self, row: &Row<'a>) -> (&'a str, String) {
+        let marks: Vec<String> =
+            words::row_notes(row).into_iter().map(|note| self.notes.mark(note)).collect();
+        let marks = if marks.is_empty() { String::new() } else { format!(" {}", marks.join(",")) };
+        (row.title, marks)
     }
 
     fn parts(&mut self, row: &Row, column: usize, common: Option<&str>) -> Parts {
         let cell = &row.cells[column];
         let why_not = cell.why_not().map(|(why, fix)| match fix {
-            "" => self.mark(why.into_owned()),
-            fix => self.mark(format!("{why}: {fix}")),
+            "" => self.notes.mark(why),
+            fix => self.notes.mark(format!("{why}: {fix}")),
         });
         let Some(measured) = cell.measured() else {
             let mark = why_not.unwrap_or_default();
@@ -144,7 +184,7 @@ impl Table {
             Some((_, Verdict::Less(ratio) | Verdict::More(ratio))) => (times(ratio), true),
         };
         let caveat = measured.caveat.filter(|caveat| Some(*caveat) != common);
-        let caveat = caveat.map(|caveat| self.mark(caveat.to_owned()));
+        let caveat = caveat.map(|caveat| self.notes.mark(caveat.to_owned()));
         Parts {
             value: row.unit.map_or(String::new(), |unit| human(measured.median, unit)),
             spread: measured.interval.map_or(String::new(), |i| spread(measured.median, i)),
@@ -168,15 +208,6 @@ impl Table {
         .ok();
     }
 
-    /// The letter of a footnote; the same words have one footnote.
-    fn mark(&mut self, note: String) -> String {
-        let known = self.notes.iter().position(|known| *known == note);
-        letter(known.unwrap_or_else(|| {
-            self.notes.push(note);
-            self.notes.len() - 1
-        }))
-    }
-
     fn claims(&mut self, comparison: &Comparison) {
         self.line("");
         self.line(&bold(self.colour, "The textbook says"));
@@ -189,16 +220,16 @@ impl Table {
             let code = match claim.concluded() {
                 Some(Conclusion::Holds) => "32",
                 Some(Conclusion::InDirection) => "33",
-                Some(Conclusion::NotWhatWeMeasured) => "31",
+                Some(Conclusion::Otherwise) => "36",
                 None => "2",
             };
             let words = claim.verdict();
             for (index, line) in
                 wrap(&format!("{words}: {}", claim.basis()), self.columns - 6).iter().enumerate()
             {
-                let line = match line.strip_prefix(words) {
+                let line = match line.strip_prefix(words.as_str()) {
                     Some(rest) if index == 0 => {
-                        format!("{}{rest}", paint(self.colour, code, words))
+                        format!("{}{rest}", paint(self.colour, code, &words))
                     }
                     _ => line.clone(),
                 };
@@ -222,9 +253,9 @@ impl Table {
                 if matches!(look, Look::Absent) && !COMPARED.contains(sandbox) {
                     continue;
                 }
-                let (sign, words) = look.words();
-                let label = pad_right(sandbox, 10);
-                for (index, line) in wrap(&words, self.columns - 17).iter().enumerate() {
+                let (sign, seen) = look.words();
+                let label = pad_right(spelling::name(sandbox), 10);
+                for (index, line) in wrap(&seen, self.columns - 17).iter().enumerate() {
                     match index {
                         0 => self.line(&format!("    {sign} {label} {line}")),
                         _ => self.line(&format!("      {:10} {line}", "")),
@@ -254,15 +285,6 @@ impl Table {
 /// Two spaces before, one between value and spread, one before the ratio if there is any.
 fn cell_width(widths: &[usize; 4]) -> usize {
     3 + usize::from(widths[2] > 0) + widths.iter().sum::<usize>()
-}
-
-/// a, b ... z, aa, ab ...
-fn letter(index: usize) -> String {
-    let last = char::from(b'a' + (index % 26) as u8);
-    match index / 26 {
-        0 => last.to_string(),
-        before => letter(before - 1) + &last.to_string(),
-    }
 }
 
 fn bold(colour: bool, text: &str) -> String {
@@ -308,7 +330,7 @@ mod tests {
     #[test]
     fn a_gap_and_a_caveat_are_told_in_footnotes() {
         let text = table(&example::records(), 80, false);
-        assert!(text.contains("a microvm cannot keep a CPU quota"), "{text}");
+        assert!(text.contains("a microVM cannot keep a CPU quota"), "{text}");
         assert!(text.contains("this KVM interprets guest code"), "{text}");
     }
 
@@ -318,7 +340,8 @@ mod tests {
         let comparison = Comparison::of(&records);
         let in_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let text = in_one_line(&table(&records, 80, false));
-        let page = in_one_line(&crate::page::page(&comparison, &[]));
+        let page =
+            in_one_line(&crate::page::page(&comparison, &crate::page::Illustrations::default()));
         for claim in claims(&comparison) {
             assert!(!claim.note.is_empty() && text.contains(&in_one_line(claim.note)), "{text}");
         }
@@ -345,10 +368,5 @@ mod tests {
         records.series[0].metric = "\x1b[31mred".into();
         let text = table(&records, 80, false);
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
-    }
-
-    #[test]
-    fn letters_go_on_after_z() {
-        assert_eq!([letter(0), letter(25), letter(26), letter(52)], ["a", "z", "aa", "ba"]);
     }
 }

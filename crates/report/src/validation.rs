@@ -1,6 +1,8 @@
 //! Which records can be a measurement, so that everything after need not ask.
 
-use crate::{Records, Sample, ScheduleTrace, Unit};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Records, Sample, ScheduleTrace, Unit, catalogue};
 
 /// What records hold that no measurement gives.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,30 @@ pub enum Invalid {
         metric: String,
         /// The sandbox.
         sandbox: String,
+    },
+    /// A unit that the metric does not have, or another than in the other sandboxes.
+    #[error("{metric} in the {sandbox} is in {found:?}, and this metric is in {expected:?}")]
+    Unit {
+        /// The metric.
+        metric: String,
+        /// The sandbox.
+        sandbox: String,
+        /// The unit of the series.
+        found: Unit,
+        /// The unit of the metric.
+        expected: Unit,
+    },
+    /// Moments for some of the samples only.
+    #[error("{metric} in the {sandbox} has {samples} samples and {moments} moments")]
+    Moments {
+        /// The metric.
+        metric: String,
+        /// The sandbox.
+        sandbox: String,
+        /// How many samples there are.
+        samples: usize,
+        /// How many moments.
+        moments: usize,
     },
     /// More of something than a page can show.
     #[error("too many {what}: {found}, of at most {most}")]
@@ -71,15 +97,29 @@ impl Records {
         at_most("gaps", self.gaps.len(), MOST_WORDS)?;
         at_most("probes", self.probes.len(), MOST_WORDS)?;
         at_most("facts about the host", self.provenance.host.len(), MOST_WORDS)?;
-        let mut seen = std::collections::BTreeSet::new();
+        at_most("conditions", self.provenance.conditions.len(), MOST_WORDS)?;
+        at_most("subjects", self.provenance.subjects.len(), MOST_WORDS)?;
+        let mut seen = BTreeSet::new();
+        let mut units = BTreeMap::<&str, Unit>::new();
         for series in &self.series {
             let (metric, sandbox) = (series.metric.clone(), series.sandbox.clone());
             if !seen.insert((&series.metric, &series.sandbox)) {
                 return Err(Invalid::Twice { metric, sandbox });
             }
-            if let Some(&Sample { value, .. }) = series.samples.iter().find(|s| !possible(s.value))
-            {
+            let usable = |sample: &&Sample| !is_measurement(sample.value, series.unit);
+            if let Some(&Sample { value, .. }) = series.samples.iter().find(usable) {
                 return Err(Invalid::Value { metric, sandbox, value });
+            }
+            let of_row = *units.entry(&series.metric).or_insert_with(|| {
+                catalogue::find(&series.metric).map_or(series.unit, |(_, metric)| metric.unit)
+            });
+            if series.unit != of_row {
+                let (found, expected) = (series.unit, of_row);
+                return Err(Invalid::Unit { metric, sandbox, found, expected });
+            }
+            let (samples, moments) = (series.samples.len(), series.seconds.len());
+            if moments != 0 && moments != samples {
+                return Err(Invalid::Moments { metric, sandbox, samples, moments });
             }
         }
         if !possible(self.provenance.took_seconds) {
@@ -107,11 +147,10 @@ fn possible(value: f64) -> bool {
     (0.0..=MOST).contains(&value)
 }
 
-/// Whether a measurement in `unit` can give this number: nothing takes no time, and no amount is
-/// infinite.
+/// Whether a measurement in `unit` can give this number: no amount is infinite, and only memory can
+/// shrink. What is zero or less is as good as any other sample: who drops it keeps the survivors.
 pub(crate) fn is_measurement(value: f64, unit: Unit) -> bool {
-    let may_be_nothing = matches!(unit, Unit::Bytes | Unit::Count | Unit::Share);
-    possible(value) && (may_be_nothing || value > 0.0)
+    possible(if unit == Unit::Bytes { value.abs() } else { value })
 }
 
 fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), Invalid> {
@@ -121,7 +160,7 @@ fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), Invalid>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example;
+    use crate::{Series, example};
 
     #[test]
     fn a_stretch_outside_its_trace_is_refused() {
@@ -130,6 +169,31 @@ mod tests {
             records.traces[0].lanes[0].running = vec![stretch];
             assert!(matches!(records.validate(), Err(Invalid::Stretch { .. })));
         }
+    }
+
+    #[test]
+    fn memory_may_shrink_and_time_may_not() {
+        assert!(is_measurement(-4096.0, Unit::Bytes) && !is_measurement(-1.0, Unit::Nanoseconds));
+        assert!(!is_measurement(f64::NAN, Unit::Bytes) && !is_measurement(1e300, Unit::Bytes));
+    }
+
+    #[test]
+    fn a_unit_that_is_not_the_metrics_is_refused() {
+        let mut records = example::records();
+        records.series[0].unit = Unit::Bytes;
+        assert!(matches!(records.validate(), Err(Invalid::Unit { .. })));
+        // Of a metric that only the records know, the first sandbox says the unit.
+        let mut records = example::records();
+        let bench = |it: &&mut Series| it.metric.starts_with("bench.");
+        records.series.iter_mut().filter(bench).nth(1).unwrap().unit = Unit::Share;
+        assert!(matches!(records.validate(), Err(Invalid::Unit { .. })));
+    }
+
+    #[test]
+    fn moments_are_of_all_samples_or_of_none() {
+        let mut records = example::records();
+        records.series[0].seconds = vec![1.0];
+        assert!(matches!(records.validate(), Err(Invalid::Moments { .. })));
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub enum Verdict {
     More(f64),
     /// The interval spans 1, or the difference is no larger than that of a thing from itself.
     NoDifferenceShown,
-    /// Too few samples to say; the ratio is only what it is.
+    /// Too few processes to say, or a host that was too busy; the ratio is only what it is.
     TooFewSamples(f64),
 }
 

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use crate::{
-    Comparison, Unit, catalogue,
-    comparison::{BASE, Question, Row, counted},
+    Comparison,
+    catalogue::{BENCHES, OTHER},
+    comparison::{BASE, Question, Row},
     format::{date, in_sentence},
     metric,
+    spelling::name,
 };
 
 /// The title of every report.
@@ -41,33 +43,15 @@ pub(crate) const FIVE_QUESTIONS: [[&str; 3]; 5] = [
     ],
 ];
 
-/// How the numbers were made.
-pub(crate) const METHOD: [&str; 7] = [
-    "The same programs ran in every sandbox, with the same limits, on the same machine, and were \
-     timed by the same clock (CLOCK_MONOTONIC).",
-    "Rounds are interleaved: one of each sandbox, in an order that the seed shuffles, so that what \
-     disturbs the machine disturbs all of them. They are spread over several fresh processes, and \
-     the warm-up was fixed beforehand.",
-    "A value is the median of all samples. Its interval is a bootstrap of 95 % with 2000 draws in \
-     two levels: whole processes first, then rounds within them. Fewer than six samples have no \
-     interval.",
-    "A ratio is that of the medians. Where both sides have the same rounds, the same rounds are \
-     drawn on both sides.",
-    "The process was measured twice under two names. The farther end of the interval of that \
-     ratio is the noise floor of the row: a smaller difference is nothing.",
-    "A ratio whose interval spans 1, or that is within the noise floor, is printed as ≈: no \
-     difference shown. That does not say that there is none.",
-    "A claim is judged by complete data only. Where a measurement that it speaks of failed or was \
-     not made, this run cannot tell, and names what is missing; unless what is there refutes the \
-     claim alone.",
-];
-
 /// The sandboxes that a run sets out to compare; the others are asked of in one question only.
 pub(crate) const COMPARED: [&str; 3] = [BASE, "container", "microvm"];
 
 /// What has to be known to read the columns beside each other.
 pub(crate) const LEAST: &str = "The microVM boots no kernel and has no devices but one; the container pulls no image and asks \
      no daemon, except in the start-up rows that name one. Both are the least that gives the wall, not what a product does.";
+
+pub(crate) const LEAST_ZH: &str = "microVM 不启动内核，只有一个设备；容器不拉取镜像，也不经过守护进程（写明守护进程的几行启动时间除外）。\
+     两者都是构成隔离所需的最少部分，而不是产品的做法。";
 
 /// The result in a sentence or two.
 pub(crate) fn headline(comparison: &Comparison) -> String {
@@ -77,9 +61,12 @@ pub(crate) fn headline(comparison: &Comparison) -> String {
         for sandbox in &comparison.sandboxes {
             match comparison.median(metric, sandbox).get() {
                 Ok((median, _)) => {
-                    measured.push(format!("{} in a {sandbox}", in_sentence(*median, row.unit?)));
+                    let value = in_sentence(*median, row.unit?);
+                    measured.push(format!("{value} in a {}", name(sandbox)));
                 }
-                Err(_) if COMPARED.contains(sandbox) => missing.push(format!("in a {sandbox}")),
+                Err(_) if COMPARED.contains(sandbox) => {
+                    missing.push(format!("in a {}", name(sandbox)));
+                }
                 Err(_) => {}
             }
         }
@@ -105,10 +92,11 @@ fn slowdown(comparison: &Comparison) -> Option<String> {
             Ok(Some(ratio)) => {
                 let percent = (ratio - 1.0) * 100.0;
                 let order = if percent > 0.0 { "slower" } else { "faster" };
+                let sandbox = name(sandbox);
                 found.push(format!("{:.1}\u{a0}% {order} in a {sandbox}", percent.abs()));
             }
-            Ok(None) => alike.push(format!("in a {sandbox}")),
-            Err(_) if COMPARED.contains(sandbox) => unknown.push(format!("a {sandbox}")),
+            Ok(None) => alike.push(format!("in a {}", name(sandbox))),
+            Err(_) if COMPARED.contains(sandbox) => unknown.push(format!("a {}", name(sandbox))),
             Err(_) => {}
         }
     }
@@ -120,91 +108,33 @@ fn slowdown(comparison: &Comparison) -> Option<String> {
 }
 
 /// `a, b and c`; `None` of nothing.
-fn listed(mut items: Vec<String>, word: &str) -> Option<String> {
+pub(crate) fn listed(mut items: Vec<String>, word: &str) -> Option<String> {
     let last = items.pop()?;
     Some(if items.is_empty() { last } else { format!("{} {word} {last}", items.join(", ")) })
 }
 
-/// What could make the numbers wrong, as far as the records tell.
-pub(crate) fn reservations(comparison: &Comparison) -> Vec<String> {
-    let mut reservations = Vec::new();
-    let host = &comparison.provenance.host;
-    if comparison.provenance.command.contains("--quick") {
-        reservations.push("This was a quick run: few rounds. The full one is surer.".to_owned());
+/// How the rows of a question were measured: the catalogue's words where a comparison measured them,
+/// else no more than what each row is, for nobody knows how another program came by it.
+pub(crate) fn group_method(comparison: &Comparison, question: &Question) -> String {
+    let provenance = comparison.provenance;
+    let compared = provenance.method.is_some() || provenance.command.starts_with("isolab compare");
+    if compared || [&BENCHES, &OTHER].contains(&question.group) {
+        return question.group.method.to_owned();
     }
-    let microvm = comparison.has("microvm");
-    let kvm = host.iter().filter(|(name, _)| microvm && name.starts_with("kvm"));
-    for (name, fact) in kvm {
-        reservations.push(format!("The microVM is that of this KVM only ({name}: {fact})."));
-    }
-    let busy = ["load before", "load after", "steal"];
-    let busy = busy.iter().filter_map(|name| Some(format!("{name}: {}", host.get(*name)?)));
-    if let Some(busy) = listed(busy.collect(), "and") {
-        reservations.push(format!("What else the machine had to do: {busy}."));
-    }
-    if let Some(governor) = host.get("governor") {
-        reservations.push(format!("How fast the processor's clock ran: {governor}."));
-    }
-    let rows = || comparison.questions.iter().flat_map(|question| &question.rows);
-    let floor = |row: &&Row| row.noise_floor.unwrap_or(1.0);
-    if let Some(worst) = rows().max_by(|a, b| floor(a).total_cmp(&floor(b)))
-        && let Some(floor) = worst.noise_floor
-    {
-        reservations.push(format!(
-            "Two measurements of the same process may differ by {:.0}\u{a0}% at worst ({}).",
-            (floor - 1.0) * 100.0,
-            worst.title
-        ));
-    }
-    let few: Vec<&str> = rows().filter(|row| too_few(row)).map(|row| row.title).collect();
-    if !few.is_empty() {
-        reservations.push(format!("Too few samples for an interval: {}.", few.join(", ")));
-    }
-    let once =
-        rows().filter(|row| row.noise_floor.is_none() && catalogue::measured_twice(row.metric));
-    let once: Vec<&str> = once.filter(|row| has_ratio(row)).map(|row| row.title).collect();
-    if !once.is_empty() {
-        reservations.push(format!(
-            "No noise floor, for want of two complete runs of the process, and so no difference \
-             shown: {}.",
-            once.join(", ")
-        ));
-    }
-    reservations.extend(unusable(comparison));
-    if microvm && comparison.has("container") {
-        reservations.push(LEAST.to_owned());
-    }
-    reservations.push(
-        "One machine, one kernel, one day. Ratios travel better than times, and neither travels \
-         far: measure on yours."
-            .to_owned(),
-    );
-    reservations
+    let known = question.rows.iter().filter(|row| !row.explanation.is_empty());
+    let rows = known.map(|row| format!("{}: {}", row.title, row.explanation));
+    format!(
+        "How these were measured is not in the records, only what they are. {}.",
+        rows.collect::<Vec<_>>().join("; ")
+    )
 }
 
-fn has_ratio(row: &Row) -> bool {
-    row.cells.iter().filter_map(|cell| cell.measured()).any(|it| it.against_base.is_some())
-}
-
-/// The samples that were left out, in a sentence.
-fn unusable(comparison: &Comparison) -> Option<String> {
-    let mut left_out = Vec::new();
-    for row in comparison.questions.iter().flat_map(|question| &question.rows) {
-        for (cell, sandbox) in row.cells.iter().zip(&comparison.sandboxes) {
-            if let Some(count) = cell.measured().map(|it| it.unusable).filter(|count| *count > 0) {
-                left_out.push(format!("{} of {} in a {sandbox}", counted(count), row.title));
-            }
-        }
-    }
-    let left_out = listed(left_out, "and")?;
-    Some(format!("Left out, as no measurement gives such a number: {left_out}."))
-}
-
-fn too_few(row: &Row) -> bool {
-    row.cells
-        .iter()
-        .filter_map(|cell| cell.measured())
-        .any(|measured| measured.interval.is_none() && row.unit != Some(Unit::Count))
+/// What holds for a whole row rather than for one of its numbers.
+pub(crate) fn row_notes(row: &Row) -> Vec<String> {
+    let derived = row.derived.map(|formula| format!("derived, not measured: {formula}"));
+    let busy = row.disturbed.as_ref();
+    let busy = busy.map(|words| format!("no verdict, for the host was busy: {words}"));
+    [derived, busy].into_iter().flatten().collect()
 }
 
 /// Facts about the host that explain a metric of this question rather than the machine.
@@ -253,7 +183,8 @@ pub(crate) fn gaps<'a>(
         }
     }
     for (probe, gap) in comparison.failed_probes() {
-        let key = (gap.sandbox.as_str(), gap.reason.as_str().into(), gap.fix.as_str());
+        let key =
+            (gap.sandbox.as_str(), crate::spelling::prose(&gap.reason).into(), gap.fix.as_str());
         match grouped.iter_mut().find(|(known, _)| *known == key) {
             Some((_, titles)) => titles.push(probe),
             None => grouped.push((key, vec![probe])),
@@ -268,15 +199,14 @@ pub(crate) fn gaps<'a>(
 /// Where, when and how it was measured, as names and facts.
 pub(crate) fn provenance(comparison: &Comparison) -> Vec<(String, String)> {
     let provenance = comparison.provenance;
-    let commit = match provenance.commit.as_str() {
-        "" => "unknown",
-        commit => commit,
-    };
+    let known = |text: &str| if text.is_empty() { "unknown".to_owned() } else { text.to_owned() };
     let mut facts: Vec<(String, String)> = [
         ("command", provenance.command.clone()),
         ("began", date(provenance.began_unix_seconds)),
         ("took", format!("{:.1} s", provenance.took_seconds)),
-        ("isolab", commit.to_owned()),
+        ("isolab", known(&provenance.isolab)),
+        ("commit", known(&provenance.commit)),
+        ("records", format!("version {} of the format", comparison.version)),
         ("seed", provenance.seed.to_string()),
     ]
     .map(|(name, fact)| (name.to_owned(), fact))

@@ -2,17 +2,26 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
+use nix::fcntl::{Flock, FlockArg};
+use sha2::{Digest as _, Sha256};
+
 use crate::{
     Comparison, Records,
-    chart::{Chart, charts},
-    file::{RecordsError, replace},
+    chart::{Chart, charts, lesson_chart},
+    file::{self, RecordsError, replace},
     markdown::markdown,
-    page::{Illustrated, page},
+    page::{Illustrated, Illustrations, page},
 };
+
+/// The name of the page.
+pub(crate) const PAGE: &str = "index.html";
+/// The name of the same for a repository.
+pub(crate) const README: &str = "README.md";
 
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +36,44 @@ pub struct Written {
     pub charts: Vec<PathBuf>,
 }
 
+/// A report that is not written yet: all that follows from its records.
+pub(crate) struct Drawn {
+    pub(crate) page: String,
+    pub(crate) readme: String,
+    /// File names and contents.
+    pub(crate) charts: Vec<(String, String)>,
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Draws all of a report; `digest` is that of the file of the records.
+pub(crate) fn draw(records: &Records, digest: &str) -> Result<Drawn, RecordsError> {
+    let comparison = Comparison::of(records);
+    let mut questions: Vec<Illustrated> = Vec::new();
+    for question in &comparison.questions {
+        questions.push((question, charts(&comparison, question.group.name)?));
+    }
+    let lesson = lesson_chart(&comparison)?;
+    let of_questions = questions.iter().flat_map(|(_, charts)| charts);
+    let all: Vec<&Chart> = lesson.iter().chain(of_questions).collect();
+    let names = file_names(all.iter().map(|chart| chart.name.as_str()));
+    let illustrations = Illustrations { lesson: lesson.as_ref(), questions: &questions, digest };
+    Ok(Drawn {
+        page: page(&comparison, &illustrations),
+        readme: markdown(&comparison, &illustrations, &names),
+        charts: names.into_iter().zip(all.iter().map(|chart| chart.file())).collect(),
+    })
+}
+
 /// Writes `records.json`, `index.html`, `README.md` and the charts into `folder`, which is made if
-/// need be.
+/// need be. Records that are there already and say the same keep their bytes; charts of an earlier
+/// report that this one does not have are removed.
 ///
-/// All is computed before the first file is written, and each file replaces the old one whole.
+/// All is computed before the first file is written, and each file replaces the old one whole. Of
+/// two that write into one folder at the same time, the second waits for the first.
 ///
 /// # Errors
 ///
@@ -40,34 +83,55 @@ pub fn write_report(records: &Records, folder: &Path) -> Result<Written, Records
     if let Err(source) = records.validate() {
         return Err(RecordsError::Invalid { path: folder.to_owned(), source });
     }
-    let comparison = Comparison::of(records);
-    let mut questions: Vec<Illustrated> = Vec::new();
-    for question in &comparison.questions {
-        questions.push((question, charts(&comparison, question.group.name)?));
-    }
-    let page_text = page(&comparison, &questions);
-    let drawn: Vec<&Chart> = questions.iter().flat_map(|(_, charts)| charts).collect();
-    let names = file_names(drawn.iter().map(|chart| chart.name.as_str()));
-    let readme_text = markdown(&comparison, &questions, &names);
-
-    let put = |name: &str, text: &str| {
+    let made = |source: io::Error| RecordsError::Write { path: folder.to_owned(), source };
+    let bytes = match file::bytes_that_say(records, folder) {
+        Some(bytes) => bytes,
+        None => serde_json::to_vec(records).map_err(|error| made(error.into()))?,
+    };
+    let Drawn { page, readme, charts } = draw(records, &digest(&bytes))?;
+    fs::create_dir_all(folder).map_err(made)?;
+    let folder_itself = File::open(folder).map_err(made)?;
+    // Held until the end: two runs into one folder would leave a mixture of both.
+    let _held = Flock::lock(folder_itself, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| made(errno.into()))?;
+    let earlier = charts_of(folder);
+    let put = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
-        match replace(&path, text.as_bytes()) {
+        match replace(&path, bytes) {
             Ok(()) => Ok(path),
             Err(source) => Err(RecordsError::Write { path, source }),
         }
     };
-    let made = |source: io::Error| RecordsError::Write { path: folder.to_owned(), source };
-    fs::create_dir_all(folder).map_err(made)?;
     // The raw samples first: whatever happens then, nothing has to be measured again.
-    let records = records.write(folder)?;
-    let page = put("index.html", &page_text)?;
-    let readme = put("README.md", &readme_text)?;
-    let mut charts = Vec::new();
-    for (chart, name) in drawn.iter().zip(&names) {
-        charts.push(put(name, &chart.file())?);
+    let records = put(file::NAME, &bytes)?;
+    let page = put(PAGE, page.as_bytes())?;
+    let readme = put(README, readme.as_bytes())?;
+    let mut written = Vec::new();
+    for (name, text) in &charts {
+        written.push(put(name, text.as_bytes())?);
     }
-    Ok(Written { records, page, readme, charts })
+    for name in earlier.iter().filter(|name| charts.iter().all(|(own, _)| own != *name)) {
+        let path = folder.join(name);
+        fs::remove_file(&path).map_err(|source| RecordsError::Write { path, source })?;
+    }
+    Ok(Written { records, page, readme, charts: written })
+}
+
+/// The charts that the README of an earlier report in this folder shows, and that are there.
+fn charts_of(folder: &Path) -> Vec<String> {
+    let Ok(readme) = fs::read_to_string(folder.join(README)) else { return Vec::new() };
+    // Somebody else's README is no list of ours.
+    if !readme.contains("(records.json)") {
+        return Vec::new();
+    }
+    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let own = |name: &&str| {
+        let stem = name.strip_suffix(".svg");
+        let usual = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        stem.is_some_and(|stem| !stem.is_empty() && stem.chars().all(usual))
+            && folder.join(name).is_file()
+    };
+    targets.filter(own).map(str::to_owned).collect()
 }
 
 /// A file name for each chart; names from records may hold anything, even twice the same.
@@ -192,6 +256,34 @@ mod tests {
         assert!(matches!(error, RecordsError::Write { .. }));
         assert_eq!(fs::read_to_string(folder.path().join("index.html")).unwrap(), "old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_second_run_into_the_folder_leaves_nothing_of_the_first() {
+        let (folder, first) = written(&example::records());
+        let other = folder.path().join("mine.svg");
+        fs::write(&other, "somebody's").unwrap();
+        let mut fewer = example::records();
+        fewer.traces.clear();
+        fewer.series.retain(|series| series.metric.starts_with("startup."));
+        let second = write_report(&fewer, folder.path()).unwrap();
+        assert!(second.charts.len() < first.charts.len());
+        let gone = first.charts.iter().filter(|chart| !second.charts.contains(chart));
+        gone.for_each(|chart| assert!(!chart.exists(), "{chart:?}"));
+        assert!(other.exists() && second.charts.iter().all(|chart| chart.exists()));
+    }
+
+    #[test]
+    fn records_that_say_the_same_keep_their_bytes_and_the_page_names_them() {
+        let folder = tempdir().unwrap();
+        let pretty = serde_json::to_string_pretty(&example::records()).unwrap();
+        fs::write(folder.path().join(file::NAME), &pretty).unwrap();
+        let written = write_report(&example::records(), folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&written.records).unwrap(), pretty);
+        let digest = digest(pretty.as_bytes());
+        for file in [&written.page, &written.readme] {
+            assert!(fs::read_to_string(file).unwrap().contains(&digest), "{file:?}");
+        }
     }
 
     #[test]

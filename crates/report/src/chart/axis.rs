@@ -40,11 +40,8 @@ impl Axis {
                 (low - margin, high + margin)
             }
             (false, Unit::Share) => (0.0, (high * 1.06).max(0.01)),
-            // Close values fill the line; else it begins at nothing.
-            (false, _) if low > high * 0.7 => {
-                let margin = ((high - low) * 0.08).max(high * 0.01);
-                (low - margin, high + margin)
-            }
+            // A length is to be read from nothing, else a small difference looks large.
+            (false, _) if low < 0.0 => (low * 1.04, high.max(0.0) * 1.04),
             (false, _) => (0.0, if high > 0.0 { high * 1.04 } else { 1.0 }),
         };
         Some(Self { unit, range, logarithmic, pixels })
@@ -174,7 +171,7 @@ mod tests {
         };
         assert_eq!(labels([73.0, 57_000.0], Unit::Nanoseconds), ["100 ns", "1 µs", "10 µs"]);
         assert_eq!(labels([0.0, 0.1], Unit::Share)[..2], ["0", "2 %"]);
-        assert_eq!(labels([1.0e6, 1.4e6], Unit::Nanoseconds)[1..3], ["1.1 ms", "1.2 ms"]);
+        assert_eq!(labels([1.0e6, 1.4e6], Unit::Nanoseconds)[..2], ["0", "200 µs"]);
     }
 
     proptest! {

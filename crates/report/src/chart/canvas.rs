@@ -130,6 +130,17 @@ impl Surface<'_> {
         self.area.draw(&Rectangle::new([from, to], colour.number().filled()))
     }
 
+    /// A filled mark.
+    pub(crate) fn disc(&self, at: (i32, i32), colour: Colour) -> Result<(), DrawError> {
+        self.area.draw(&Circle::new(at, 7, colour.number().filled()))
+    }
+
+    /// A hollow mark, whose inside hides what is below it.
+    pub(crate) fn ring(&self, at: (i32, i32), colour: Colour) -> Result<(), DrawError> {
+        self.area.draw(&Circle::new(at, 8, colour.number().filled()))?;
+        self.area.draw(&Circle::new(at, 5, Colour::Paper.number().filled()))
+    }
+
     /// A dot of a cloud.
     pub(crate) fn dot(&self, at: (i32, i32), colour: Colour) -> Result<(), DrawError> {
         self.area.draw(&Circle::new(at, 3, colour.number().filled()))

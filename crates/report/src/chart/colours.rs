@@ -21,16 +21,11 @@ pub(crate) enum Colour {
     Expected,
     /// A sandbox, by its column.
     Sandbox(usize),
-    /// A phase of start-up.
-    Phase(usize),
-    /// Text on a phase.
-    OnPhase(usize),
-    /// A program that runs.
-    Running,
+    /// The paper, for what is drawn on something else.
+    Paper,
 }
 
 const SANDBOXES: usize = 5;
-const PHASES: usize = 5;
 
 impl Colour {
     /// The number that stands for it in the library's output.
@@ -41,10 +36,8 @@ impl Colour {
             Self::Muted => RGBColor(1, 0, 1),
             Self::Grid => RGBColor(1, 0, 2),
             Self::Expected => RGBColor(1, 0, 3),
-            Self::Running => RGBColor(1, 0, 4),
+            Self::Paper => RGBColor(1, 0, 4),
             Self::Sandbox(column) => RGBColor(1, 1, index(column, SANDBOXES)),
-            Self::Phase(phase) => RGBColor(1, 2, index(phase, PHASES)),
-            Self::OnPhase(phase) => RGBColor(1, 3, index(phase, PHASES)),
         }
     }
 
@@ -54,18 +47,15 @@ impl Colour {
             Self::Muted => "muted".to_owned(),
             Self::Grid => "grid".to_owned(),
             Self::Expected => "expected".to_owned(),
-            Self::Running => "running".to_owned(),
+            Self::Paper => "paper".to_owned(),
             Self::Sandbox(column) => format!("s{}", column % SANDBOXES),
-            Self::Phase(phase) => format!("p{}", phase % PHASES),
-            Self::OnPhase(phase) => format!("o{}", phase % PHASES),
         }
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        [Self::Text, Self::Muted, Self::Grid, Self::Expected, Self::Running]
+        [Self::Text, Self::Muted, Self::Grid, Self::Expected, Self::Paper]
             .into_iter()
             .chain((0..SANDBOXES).map(Self::Sandbox))
-            .chain((0..PHASES).flat_map(|phase| [Self::Phase(phase), Self::OnPhase(phase)]))
     }
 }
 
@@ -79,7 +69,7 @@ pub(crate) fn classed(svg: &str) -> String {
     let mut text = String::with_capacity(svg.len());
     let mut dots: Option<String> = None;
     for line in svg.lines() {
-        let dot = line.starts_with("<circle").then(|| {
+        let dot = (line.starts_with("<circle") && line.contains("r=\"3\"")).then(|| {
             Some((attribute(line, "cx")?, attribute(line, "cy")?, attribute(line, "fill")?))
         });
         if let Some(Some((x, y, fill))) = dot {

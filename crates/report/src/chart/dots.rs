@@ -7,6 +7,7 @@ use crate::{
     comparison::{Measured, Row},
     format::human,
     random::Random,
+    spelling,
 };
 
 use super::{
@@ -77,7 +78,7 @@ impl<'a> Panel<'a> {
     fn of(comparison: &'a Comparison, row: &'a Row) -> Option<Self> {
         let mut lines = lines(row);
         for line in &mut lines {
-            line.label = comparison.sandboxes[line.column];
+            line.label = spelling::name(comparison.sandboxes[line.column]);
         }
         let panel = Self { title: row.title, unit: row.unit?, lines };
         (!panel.lines.is_empty()).then_some(panel)
@@ -150,7 +151,7 @@ fn lines<'a>(row: &'a Row) -> Vec<Line<'a>> {
 impl Line<'_> {
     fn draw(&self, surface: &Surface, axis: &Axis, y: i32, width: i32) -> Result<(), DrawError> {
         let colour = Colour::Sandbox(self.column);
-        surface.text(&fitting(self.label, WIDEST_LABEL), (0, y), Anchor::Left, colour)?;
+        surface.text(&fitting(self.label, WIDEST_LABEL), (0, y), Anchor::Left, Colour::Text)?;
         surface.text(&self.value, (width - 1, y), Anchor::Right, Colour::Text)?;
         if let Some(expected) = self.expected {
             let (x, half) = (axis.pixel(expected), ROW_HEIGHT / 2);

@@ -39,6 +39,9 @@ pub(super) fn draw(trace: &ScheduleTrace, width: u32) -> Drawing {
     let pixels = (labels.min(110) + 12, width - 28);
     let shown = shown(trace, pixels.1 - pixels.0);
     let axis = Axis::from_zero(shown as f64, Unit::Nanoseconds, pixels);
+    // A cgroup's limits are those of a container; the others are plain processes.
+    let plain = [metric::TRACE_ROUND_ROBIN, metric::TRACE_NORMAL].contains(&trace.metric.as_str());
+    let colour = Colour::Sandbox(usize::from(!plain));
     let bottom = TOP + LANE_HEIGHT * trace.lanes.len() as i32;
     let canvas = Canvas::drawn((width as u32, (bottom + AXIS_HEIGHT) as u32), |surface| {
         axis.draw(surface, TOP, bottom)?;
@@ -47,7 +50,7 @@ pub(super) fn draw(trace: &ScheduleTrace, width: u32) -> Drawing {
             surface.text(&fitting(&lane.label, 110), (0, y), Anchor::Left, Colour::Muted)?;
             surface.line((pixels.0, y), (pixels.1, y), 1, Colour::Grid)?;
             for (left, right) in bars(lane, &axis, shown) {
-                surface.bar((left, y - 8), (right, y + 8), Colour::Running)?;
+                surface.bar((left, y - 8), (right, y + 8), colour)?;
             }
         }
         Ok(())

@@ -7,12 +7,15 @@ mod axis;
 mod canvas;
 mod colours;
 mod dots;
+mod history;
 mod lanes;
+mod lesson;
 mod phases;
 
 use crate::{Comparison, Unit, file::RecordsError};
 use canvas::Canvas;
 pub(crate) use colours::{STYLE, class_of};
+pub(crate) use history::{Course, Mark};
 
 /// The width of a chart in its own pixels, on a page and on a phone.
 const WIDE: u32 = 940;
@@ -56,6 +59,18 @@ pub(crate) fn charts(comparison: &Comparison, group: &str) -> Result<Vec<Chart>,
     let title = format!("{}: every sample", question.group.title);
     charts.extend(chart(group, &title, |width| dots::draw(comparison, &rows, group, width))?);
     Ok(charts)
+}
+
+/// The first picture of a report: medians beside what the lesson says.
+pub(crate) fn lesson_chart(comparison: &Comparison) -> Result<Option<Chart>, RecordsError> {
+    chart("lesson", "Measured (filled), and what the lesson says (hollow)", |width| {
+        lesson::draw(comparison, width)
+    })
+}
+
+/// How a metric went from run to run.
+pub(crate) fn history_chart(course: &Course) -> Result<Option<Chart>, RecordsError> {
+    chart(course.title, course.title, |width| history::draw(course, width))
 }
 
 /// What a drawing function gives: the picture and the same in words; nothing if there is nothing.

@@ -1,6 +1,8 @@
 //! Start-up as a bar that is stacked from its phases.
 
-use crate::{Comparison, Unit, comparison::Evidence, format::human, metric};
+use crate::{
+    Comparison, Unit, comparison::Evidence, format::human, metric, spelling::name as spelled,
+};
 
 use super::{
     Drawing,
@@ -45,13 +47,13 @@ pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
     let legend = legend(width);
     let top = (legend.last().map_or(0, |&(_, line)| line) + 1) * LEGEND_HEIGHT + 6;
     let bottom = top + ROW_HEIGHT * stacks.len() as i32;
-    let labels = stacks.iter().map(|stack| text_width(stack.sandbox)).max().unwrap_or(0);
+    let labels = stacks.iter().map(|stack| text_width(spelled(stack.sandbox))).max().unwrap_or(0);
     let pixels = (labels.min(110) + 12, width - text_width("1.23 ms") - 14);
     let axis = Axis::from_zero(longest, Unit::Nanoseconds, pixels);
     let canvas = Canvas::drawn((width as u32, (bottom + AXIS_HEIGHT) as u32), |surface| {
         for (phase, &(x, line)) in legend.iter().enumerate() {
             let y = line * LEGEND_HEIGHT + LEGEND_HEIGHT / 2;
-            surface.bar((x, y - 6), (x + 12, y + 6), Colour::Phase(phase))?;
+            pattern(surface, phase, [(x, y - 6), (x + 12, y + 6)], Colour::Muted)?;
             surface.text(words(phase), (x + 18, y), Anchor::Left, Colour::Muted)?;
         }
         axis.draw(surface, top, bottom)?;
@@ -62,19 +64,20 @@ pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
     })?;
     let describe = |stack: &Stack| {
         if stack.phases.is_empty() {
-            return format!("{}: {INCOMPLETE}.", stack.sandbox);
+            return format!("{}: {INCOMPLETE}.", spelled(stack.sandbox));
         }
         let phases = stack.phases.iter().enumerate();
         let phases: Vec<String> =
             phases.map(|(i, &time)| format!("{} {}", words(i), time_text(time))).collect();
-        format!("{}: {}.", stack.sandbox, phases.join(", "))
+        format!("{}: {}.", spelled(stack.sandbox), phases.join(", "))
     };
     let description: Vec<String> = stacks.iter().map(describe).collect();
     Ok(Some((canvas, description.join(" "))))
 }
 
 fn bar(surface: &Surface, axis: &Axis, stack: &Stack, y: i32, row: usize) -> Result<(), DrawError> {
-    surface.text(&fitting(stack.sandbox, 110), (0, y), Anchor::Left, Colour::Sandbox(row))?;
+    let name = fitting(spelled(stack.sandbox), 110);
+    surface.text(&name, (0, y), Anchor::Left, Colour::Text)?;
     if stack.phases.is_empty() {
         return surface.text(INCOMPLETE, (axis.pixel(0.0) + 8, y), Anchor::Left, Colour::Muted);
     }
@@ -86,13 +89,55 @@ fn bar(surface: &Surface, axis: &Axis, stack: &Stack, y: i32, row: usize) -> Res
             continue;
         }
         let (above, below) = (y - BAR_HEIGHT / 2, y + BAR_HEIGHT / 2);
-        surface.bar((left, above), (right, below), Colour::Phase(phase))?;
+        pattern(surface, phase, [(left, above), (right, below)], Colour::Sandbox(row))?;
         let text = time_text(time);
-        if text_width(&text) + 8 <= right - left {
-            surface.text(&text, ((left + right) / 2, y), Anchor::Middle, Colour::OnPhase(phase))?;
+        let (middle, half) = ((left + right) / 2, text_width(&text) / 2 + 4);
+        if half * 2 + 8 <= right - left {
+            surface.bar((middle - half, y - 9), (middle + half, y + 9), Colour::Paper)?;
+            surface.text(&text, (middle, y), Anchor::Middle, Colour::Text)?;
         }
     }
     surface.text(&time_text(from), (axis.pixel(from) + 8, y), Anchor::Left, Colour::Text)
+}
+
+/// A phase is a pattern, for a colour is a sandbox.
+fn pattern(
+    surface: &Surface,
+    phase: usize,
+    [from, to]: [(i32, i32); 2],
+    colour: Colour,
+) -> Result<(), DrawError> {
+    surface.bar(from, to, colour)?;
+    let inner = ((from.0 + 2, from.1 + 2), (to.0 - 2, to.1 - 2));
+    let (left, right, above, below) = (inner.0.0, inner.1.0, inner.0.1, inner.1.1);
+    match phase {
+        0 => {}
+        1 => {
+            for x in (left..=right).step_by(5) {
+                surface.line((x, above), (x, below), 2, Colour::Paper)?;
+            }
+        }
+        2 => {
+            for y in (above..=below).step_by(5) {
+                surface.line((left, y), (right, y), 2, Colour::Paper)?;
+            }
+        }
+        3 => {
+            let height = below - above;
+            for x in (left - height..right).step_by(8) {
+                let (first, last) = (x.max(left), (x + height).min(right));
+                surface.line(
+                    (first, below - (first - x)),
+                    (last, below - (last - x)),
+                    2,
+                    Colour::Paper,
+                )?;
+            }
+        }
+        _ if left < right => surface.bar(inner.0, inner.1, Colour::Paper)?,
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The differences between the medians of the milestones; `None` if none was measured.

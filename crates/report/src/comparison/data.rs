@@ -1,12 +1,12 @@
 //! What the records hold for a statement, and what is missing of it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{AGAIN, BASE, Comparison, Evidence, Lack, Look, counted};
+use super::{AGAIN, BASE, Comparison, Evidence, Lack, Look, countable, counted};
 use crate::{
-    Gap, Ratio, Sample, Series, Verdict,
-    bootstrap::{FEWEST, ratio},
-    catalogue,
+    Gap, Interval, Ratio, Sample, Series, Verdict, catalogue,
+    conditions::disturbance,
+    interval::{FEWEST, is_constant, median_interval, processes, ratio},
     metric::PROBE,
     statistics::median,
     validation::is_measurement,
@@ -28,19 +28,68 @@ impl<'a> Comparison<'a> {
         })
     }
 
+    /// Where a metric lies with 95 % confidence: what a judgement of its size rests on. Missing of
+    /// fewer than five processes and of a busy host; of a constant both ends are the same.
+    pub fn range(&self, metric: &str, sandbox: &str) -> Evidence<Interval> {
+        let found = self.complete(metric, sandbox).unless(|found| {
+            let constant = countable(found.series.unit) && is_constant(&found.samples);
+            if constant { None } else { self.doubtful(metric, sandbox, &found.samples) }
+        });
+        found.map(|Found { samples, median, .. }| {
+            median_interval(&samples).unwrap_or(Interval { low: median, high: median })
+        })
+    }
+
+    /// What ten programs that share something have together: ten times the mean of each process's
+    /// samples, its median.
+    pub fn sum_of_ten(&self, metric: &str, sandbox: &str) -> Evidence<f64> {
+        let found = self.complete(metric, sandbox);
+        found.map(|found| {
+            let tens: Vec<f64> = tens(&found.samples).iter().map(|ten| ten.value).collect();
+            median(&tens).expect("complete samples are not empty")
+        })
+    }
+
+    /// As [`Comparison::range`], of that sum.
+    pub fn range_of_ten(&self, metric: &str, sandbox: &str) -> Evidence<Interval> {
+        let found = self.complete(metric, sandbox);
+        let found = found.unless(|found| self.doubtful(metric, sandbox, &found.samples));
+        found.map(|found| {
+            median_interval(&tens(&found.samples)).expect("there are enough processes")
+        })
+    }
+
+    /// Whether the run ended the starts of instances itself, so that their number is a lower bound:
+    /// so unless the records say that something else stopped them.
+    pub fn ended_by_its_budget(&self, sandbox: &str) -> bool {
+        let stopped = self.provenance.host.get(&format!("density.stopped.{sandbox}"));
+        stopped.is_none_or(|why| why.contains("budget"))
+    }
+
+    /// Why these samples carry no judgement.
+    fn doubtful(&self, metric: &str, sandbox: &str, samples: &[Sample]) -> Option<Lack> {
+        let few = match processes(samples) {
+            count if count >= FEWEST => None,
+            1 => Some(format!(
+                "{} of 1 process, and an interval takes {FEWEST}",
+                counted(samples.len())
+            )),
+            count => Some(format!("{count} processes, and an interval takes {FEWEST}")),
+        };
+        let busy = || Some(format!("the host was busy: {}", disturbance(self.provenance, metric)?));
+        Some(lack(metric, sandbox, &few.or_else(busy)?))
+    }
+
     /// How many times the value of `base` that of `sandbox` is; `None` if no difference is shown.
     pub fn difference(&self, metric: &str, sandbox: &str, base: &str) -> Evidence<Option<f64>> {
-        let again = second_run();
+        let again = second_run(BASE);
         let mut needed = vec![sandbox, base];
         if base == BASE && catalogue::measured_twice(metric) {
             needed.push(&again);
         }
         let samples = needed.into_iter().map(|name| {
-            self.complete(metric, name).unless(|measured| {
-                let count = measured.samples.len();
-                let why = format!("{}, and an interval takes {FEWEST}", counted(count));
-                (count < FEWEST).then(|| lack(metric, name, &why))
-            })
+            self.complete(metric, name)
+                .unless(|measured| self.doubtful(metric, name, &measured.samples))
         });
         Evidence::all(samples).and_then(|_| {
             let floor = if base == BASE { self.noise_floor(metric) } else { None };
@@ -98,15 +147,25 @@ impl<'a> Comparison<'a> {
     pub(super) fn ratio(&self, metric: &str, sandbox: &str, base: &str) -> Option<Ratio> {
         let both = self.complete(metric, sandbox).and(self.complete(metric, base));
         let (samples, base) = both.get().ok()?;
-        ratio(&samples.samples, &base.samples, self.provenance.seed)
+        let ratio = ratio(&samples.samples, &base.samples)?;
+        let constant = |found: &Found| countable(found.series.unit) && is_constant(&found.samples);
+        let exact = Interval { low: ratio.value, high: ratio.value };
+        let interval =
+            if constant(samples) && constant(base) { Some(exact) } else { ratio.interval };
+        Some(Ratio { interval, ..ratio })
     }
 
-    /// How far apart two measurements of the base were; `None` where there were no two, or too few
-    /// samples of either to say.
+    /// How far apart two measurements of the same sandbox were, at worst; `None` where there were
+    /// no two, or too few processes to say.
     pub(super) fn noise_floor(&self, metric: &str) -> Option<f64> {
-        let again = self.ratio(metric, &second_run(), BASE)?;
-        again.interval?;
-        Some(noise_floor(&again)).filter(|floor| floor.is_finite())
+        let series = self.records.series.iter().filter(|series| series.metric == metric);
+        let floors = series.filter_map(|series| {
+            let once = series.sandbox.strip_suffix(AGAIN)?;
+            let again = self.ratio(metric, &series.sandbox, once)?;
+            again.interval?;
+            Some(noise_floor(&again)).filter(|floor| floor.is_finite())
+        });
+        floors.reduce(f64::max)
     }
 }
 
@@ -120,12 +179,27 @@ pub(super) struct Found<'a> {
     pub(super) incomplete: Option<&'a Gap>,
 }
 
+/// One sample for each process: what ten programs have together.
+fn tens(samples: &[Sample]) -> Vec<Sample> {
+    let mut processes = BTreeMap::<u32, (f64, u32)>::new();
+    for sample in samples {
+        let (sum, count) = processes.entry(sample.process).or_default();
+        (*sum, *count) = (*sum + sample.value, *count + 1);
+    }
+    let sample = |(process, (sum, count)): (u32, (f64, u32))| Sample {
+        value: 10.0 * sum / f64::from(count),
+        process,
+        round: 0,
+    };
+    processes.into_iter().map(sample).collect()
+}
+
 /// Why there is no number where the records hold no gap either.
 const NO_REASON: &str = "not in the records";
 
-/// The name of the second run of the base.
-fn second_run() -> String {
-    format!("{BASE}{AGAIN}")
+/// The name of the second run of a sandbox.
+fn second_run(sandbox: &str) -> String {
+    format!("{sandbox}{AGAIN}")
 }
 
 fn lack(metric: &str, sandbox: &str, why: &str) -> Lack {

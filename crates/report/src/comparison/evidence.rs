@@ -1,5 +1,7 @@
 //! What a statement rests on: all of its data, or what is missing of them.
 
+use crate::spelling::{self, prose};
+
 /// One thing that a run lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lack {
@@ -34,9 +36,9 @@ impl Missing {
                 None => groups.push((sandbox, why, vec![what])),
             }
         }
-        let words = groups
-            .into_iter()
-            .map(|(sandbox, why, names)| format!("{} in the {sandbox} ({why})", names.join(", ")));
+        let words = groups.into_iter().map(|(sandbox, why, names)| {
+            format!("{} in the {} ({})", names.join(", "), spelling::name(sandbox), prose(why))
+        });
         words.collect::<Vec<_>>().join("; ")
     }
 }
@@ -129,7 +131,7 @@ mod tests {
             .and(lacking::<u8>("disk", "full"))
             .and(lacking::<u8>("memory", "full"));
         let both = both.map(|_| "a verdict");
-        assert_eq!(both.get().unwrap_err().words(), "disk, memory in the microvm (full)");
+        assert_eq!(both.get().unwrap_err().words(), "disk, memory in the microVM (full)");
         assert_eq!(
             Evidence::all([Evidence::present(1), Evidence::present(2)]).get(),
             Ok(&vec![1, 2])

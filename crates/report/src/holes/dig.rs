@@ -29,7 +29,7 @@ pub(super) struct Holes {
     pub(super) failed: u8,
     pub(super) untried: u8,
     /// A bit for each question that was not asked.
-    pub(super) unasked: u8,
+    pub(super) unasked: u16,
     /// A bit for each round that was lost everywhere.
     pub(super) rounds: u8,
     pub(super) seed: u64,
@@ -52,7 +52,8 @@ pub(super) fn holes() -> impl Strategy<Value = Holes> {
         1 => prop::collection::vec(prop_oneof![6 => Just(Fate::Vanishes), 1 => fate], 128),
     ];
     let seldom = || prop_oneof![3 => Just(0_u8), 1 => any::<u8>()];
-    (fates, seldom(), seldom(), seldom(), seldom(), any::<u64>()).prop_map(
+    let questions = prop_oneof![3 => Just(0_u16), 1 => any::<u16>()];
+    (fates, seldom(), seldom(), questions, seldom(), any::<u64>()).prop_map(
         |(fates, failed, untried, unasked, rounds, seed)| Holes {
             fates,
             failed,
@@ -101,7 +102,6 @@ impl Holes {
             let fate = fates.next().unwrap();
             let mut chance = |tenths: u8| random.below(10) < usize::from(tenths);
             series.samples.retain(|sample| self.rounds & 1 << (sample.round % 8) == 0);
-            let timed = [Unit::Nanoseconds, Unit::BytesPerSecond].contains(&series.unit);
             match self.of_sandbox(&series.sandbox).unwrap_or(fate) {
                 _ if self.unasked(&series.metric) => return false,
                 Fate::Stays => {}
@@ -117,8 +117,9 @@ impl Holes {
                     gaps.push(gap(series.metric.clone(), &series.sandbox));
                 }
                 Fate::Spoils(part) => {
-                    let nonsense = [f64::NAN, f64::INFINITY, -1.0, 1e300, 0.0];
-                    let kinds = if timed { 5 } else { 4 };
+                    // Memory may shrink, so of bytes less than nothing is no nonsense.
+                    let nonsense = [f64::NAN, f64::INFINITY, 1e300, -1.0];
+                    let kinds = if series.unit == Unit::Bytes { 3 } else { 4 };
                     for (index, sample) in series.samples.iter_mut().enumerate() {
                         if chance(part) {
                             sample.value = nonsense[index % kinds];

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    Interval, Records, Sample, Unit,
-    bootstrap::{median_interval, ratio},
-    catalogue::{GROUPS, PROBES},
+    Comparison, Records, Sample, Unit,
+    catalogue::{self, Better, GROUPS, PROBES},
     claims::Claim,
     format::{digits, human, spread, times},
-    metric, verdict, words,
+    interval::{median_interval, ratio},
+    method, metric, verdict,
 };
 
 pub(super) const COLD: &str = metric::STARTUP_COLD_FIRST_BYTE;
@@ -32,9 +32,8 @@ impl Oracle<'_> {
         let Some(series) = all.find(|it| it.metric == metric && it.sandbox == sandbox) else {
             return Vec::new();
         };
-        let timed = [Unit::Nanoseconds, Unit::BytesPerSecond].contains(&series.unit);
-        let usable =
-            |it: &&Sample| it.value >= 0.0 && it.value < 1e18 && (it.value > 0.0 || !timed);
+        let shrinks = series.unit == Unit::Bytes;
+        let usable = |it: &&Sample| it.value.abs() < 1e18 && (it.value >= 0.0 || shrinks);
         series.samples.iter().filter(usable).copied().collect()
     }
 
@@ -63,15 +62,46 @@ impl Oracle<'_> {
         !self.failed(metric, sandbox) && !self.samples(metric, sandbox).is_empty()
     }
 
-    /// Enough for an interval.
+    /// From enough processes for an interval.
     pub(super) fn several(&self, metric: &str, sandbox: &str) -> bool {
-        self.complete(metric, sandbox) && self.samples(metric, sandbox).len() >= 6
+        let samples = self.samples(metric, sandbox);
+        let processes: BTreeSet<u32> = samples.iter().map(|sample| sample.process).collect();
+        self.complete(metric, sandbox) && processes.len() >= 5
+    }
+
+    /// A size or a count that was the same in several processes.
+    fn constant(&self, metric: &str, sandbox: &str) -> bool {
+        let samples = self.samples(metric, sandbox);
+        let alike = samples.iter().all(|sample| sample.value == samples[0].value);
+        let several = samples.iter().any(|sample| sample.process != samples[0].process);
+        let unit = self.unit(metric, sandbox);
+        alike && several && matches!(unit, Some(Unit::Bytes | Unit::Count))
+    }
+
+    /// Enough for a judgement.
+    pub(super) fn known(&self, metric: &str, sandbox: &str) -> bool {
+        let constant = self.complete(metric, sandbox) && self.constant(metric, sandbox);
+        constant || self.several(metric, sandbox)
+    }
+
+    /// Enough, and all of it on one side of each limit.
+    fn clear(&self, metric: &str, sandbox: &str, limits: (f64, f64)) -> bool {
+        let Some(range) = median_interval(&self.samples(metric, sandbox)) else { return false };
+        let spans = |limit| range.low < limit && limit < range.high;
+        self.known(metric, sandbox) && !spans(limits.0) && !spans(limits.1)
+    }
+
+    /// The ratio of the medians where a cell prints one.
+    pub(super) fn printed_ratio(&self, metric: &str, sandbox: &str) -> Option<f64> {
+        let known = catalogue::find(metric);
+        let compared = known.is_none_or(|(_, known)| known.better != Better::Neither);
+        self.ratio(metric, sandbox, "process").filter(|_| compared && sandbox != "process")
     }
 
     pub(super) fn ratio(&self, metric: &str, sandbox: &str, base: &str) -> Option<f64> {
         let both = self.complete(metric, sandbox) && self.complete(metric, base);
-        let ratio = self.median(metric, sandbox)? / self.median(metric, base)?;
-        (both && ratio.is_finite()).then_some(ratio)
+        let (above, below) = (self.median(metric, sandbox)?, self.median(metric, base)?);
+        (both && above > 0.0 && below > 0.0).then_some(above / below)
     }
 
     pub(super) fn probe(&self, probe: &str, sandbox: &str) -> Option<bool> {
@@ -91,20 +121,24 @@ impl Oracle<'_> {
         };
         match claim.claim {
             "a container starts in seconds" => {
-                [COLD, WARM].iter().any(|metric| self.complete(metric, "container"))
+                [COLD, WARM].iter().any(|metric| self.clear(metric, "container", (0.5e9, 60e9)))
             }
-            "a virtual machine starts in minutes" => [COLD, WARM].iter().any(|metric| {
-                ["container", "microvm"].iter().all(|name| self.several(metric, name))
-            }),
+            "a virtual machine starts in minutes" => ["container", "linux"]
+                .iter()
+                .all(|name| self.several(metric::LINUX_FIRST_BYTE, name)),
             "a container runs at nearly native speed" => speed("container"),
             "a virtual machine loses about half of it" => speed("microvm"),
-            "a container needs KB of disk, a virtual machine GB" => ["container", "microvm"]
-                .iter()
-                .all(|name| self.complete(metric::FOOTPRINT_DISK, name)),
+            "a virtual machine is unfit for heavy I/O, such as a database" => false,
+            "a container needs KB of disk, a virtual machine GB" => {
+                self.known(metric::FOOTPRINT_DISK, "container")
+                    && self.known(metric::LINUX_DISK, "linux")
+            }
+            "a container needs fewer resources than a virtual machine" => {
+                self.known(metric::FOOTPRINT_MEMORY, "container")
+                    && self.known(metric::LINUX_MEMORY, "linux")
+            }
             "hundreds to thousands of containers on a host, tens of virtual machines" => {
-                let machines = self.complete(metric::DENSITY_COUNT, "microvm");
-                let containers = self.complete(metric::DENSITY_COUNT, "container");
-                machines && (most("microvm") >= 100.0 || containers && most("container") >= 100.0)
+                self.complete(metric::DENSITY_COUNT, "linux") && most("linux") >= 100.0
             }
             "a container isolates processes; a virtual machine has a hypervisor's boundary" => {
                 let container = [("kernel", true), ("pids", false)]
@@ -116,18 +150,24 @@ impl Oracle<'_> {
             "one second is cut into ten tenths, one for each of ten programs" => {
                 [metric::SLICES_RR_SLICE, metric::SLICES_NORMAL_SLICE]
                     .iter()
-                    .all(|metric| self.complete(metric, "process"))
+                    .all(|metric| self.clear(metric, "process", (0.08e9, 0.12e9)))
             }
-            "cgroups share it out as they are told" => {
-                SHARES.iter().all(|(metric, _)| self.complete(metric, "container"))
+            "there are slices because of cgroups" => {
+                self.complete(metric::SLICES_NORMAL_SLICE, "process")
             }
+            "one task then, ten tasks now" => self.several(metric::SLICES_NORMAL_SHARE, "process"),
+            "cgroups share it out as they are told" => SHARES.iter().all(|(metric, asked)| {
+                self.clear(metric, "container", (asked * 0.85, asked * 1.15))
+            }),
             other => panic!("nobody said what {other:?} speaks of"),
         }
     }
 
     /// Every quantity that a report of these records may name.
     pub(super) fn quantities(&self) -> BTreeSet<String> {
-        let mut texts: Vec<String> = words::METHOD.map(str::to_owned).into();
+        let method = method::sentences(&Comparison::of(self.0));
+        let mut texts: Vec<String> =
+            method.into_iter().flat_map(|sentence| [sentence.en, sentence.zh]).collect();
         // What is written down for all runs, and what the records say in words.
         texts.push("95 % interval; quotas of 10 and 50 %; 2\u{a0}% a tuned one; is 100 ms".into());
         for (group, metrics) in GROUPS {
@@ -145,21 +185,22 @@ impl Oracle<'_> {
     }
 
     pub(super) fn quantities_of(&self, metric: &str, sandbox: &str) -> Vec<String> {
-        let seed = self.0.provenance.seed;
         let samples = self.samples(metric, sandbox);
         let Some((median, unit)) = self.median(metric, sandbox).zip(self.unit(metric, sandbox))
         else {
             return Vec::new();
         };
-        let interval = median_interval(&samples, seed);
+        let derived = catalogue::find(metric).is_some_and(|(_, known)| known.derived.is_some());
+        let interval = median_interval(&samples);
+        let interval = interval.filter(|_| !derived && !self.constant(metric, sandbox));
         let mut texts = vec![human(median, unit)];
-        texts.extend(interval.map(|interval: Interval| spread(median, interval)));
+        texts.extend(interval.map(|interval| spread(median, interval)));
         if let Some(value) = self.ratio(metric, sandbox, "process") {
             let speed = if metric == metric::MEMORY_BANDWIDTH { value } else { 1.0 / value };
             texts.push(times(value));
             texts.push(format!("{} %", digits((1.0 - speed).abs() * 100.0)));
             texts.push(format!("{:.1} %", (value - 1.0).abs() * 100.0));
-            let again = ratio(&samples, &self.samples(metric, "process"), seed);
+            let again = ratio(&samples, &self.samples(metric, "process"));
             let floor = again.filter(|it| sandbox == AGAIN && it.interval.is_some());
             let floor = floor.map(|again| (verdict::noise_floor(&again) - 1.0) * 100.0);
             texts.extend(floor.map(|percent| format!("{percent:.0} %")));
