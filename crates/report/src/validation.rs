@@ -77,8 +77,10 @@ impl Records {
             if !seen.insert((&series.metric, &series.sandbox)) {
                 return Err(Invalid::Twice { metric, sandbox });
             }
-            if let Some(&Sample { value, .. }) = series.samples.iter().find(|s| !possible(s.value))
-            {
+            // Memory can shrink meanwhile.
+            let amount = |value: f64| if series.unit == Unit::Bytes { value.abs() } else { value };
+            let impossible = |sample: &&Sample| !possible(amount(sample.value));
+            if let Some(&Sample { value, .. }) = series.samples.iter().find(impossible) {
                 return Err(Invalid::Value { metric, sandbox, value });
             }
         }
