@@ -128,15 +128,23 @@ mod tests {
     #[test]
     fn a_command_that_hangs_is_killed_with_what_it_started() {
         let began = Instant::now();
-        let error = timed("sleep 47.1 & echo waits >&2; wait", HELLO).unwrap_err();
+        let seconds = format!("1000.{}", std::process::id());
+        let error = timed(&format!("sleep {seconds} & echo waits >&2; wait"), HELLO).unwrap_err();
         assert!(
             error.reason.contains("had not ended") && error.reason.ends_with("waits"),
             "{error}"
         );
         assert!(began.elapsed() < Duration::from_secs(10));
-        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        let sleep = format!("sleep\0{seconds}\0").into_bytes();
         let line = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
-        assert!(!all.filter_map(line).any(|line| line == b"sleep\x0047.1\0"), "it still runs");
+        let runs = || {
+            let all = std::fs::read_dir("/proc").unwrap().flatten();
+            all.filter_map(line).any(|line| line == sleep)
+        };
+        while runs() {
+            assert!(began.elapsed() < Duration::from_secs(20), "it still runs");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     #[test]
