@@ -19,7 +19,7 @@ pub struct Turns {
 impl Turns {
     /// Those of a process with so many rounds before and in the measurement.
     pub fn of(options: &MeasureOptions, (warm_up, rounds): (u32, u32)) -> Self {
-        let (of_daemons, seconds) = if options.quick { (4, 2) } else { (u32::MAX, 8) };
+        let (of_daemons, seconds) = if options.quick { (4, 2) } else { (u32::MAX, 6) };
         let of_each = Duration::from_secs(seconds);
         Self { warm_up, rounds, process: options.process, of_daemons, of_each }
     }
