@@ -22,7 +22,7 @@ use report::{Records, metric};
 
 const SANDBOXES: [&str; 3] = ["process", "container", "microvm"];
 
-const FAMILIES: [&str; 9] = [
+const FAMILIES: [&str; 10] = [
     "startup.",
     metric::TEARDOWN,
     "compute.",
@@ -32,6 +32,7 @@ const FAMILIES: [&str; 9] = [
     "images.",
     "density.",
     "slices.",
+    "io.",
 ];
 
 fn compare(out: &Path) -> Command {
@@ -73,8 +74,26 @@ fn every_metric_has_numbers_or_a_reason_in_every_sandbox() {
             .iter()
             .any(|it| it.metric == metric::COMPUTE_SPIN && it.sandbox == "process")
     );
+    a_reader_can_tell_how_it_was_measured(&records);
     images_are_counted_by_what_they_share(&records);
     assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "the machine's paths are nobody's affair");
+}
+
+/// By what, how, when, and beside what else.
+fn a_reader_can_tell_how_it_was_measured(records: &Records) {
+    let about = &records.provenance;
+    assert_eq!(about.isolab, env!("CARGO_PKG_VERSION"));
+    assert!(about.method.is_some() && about.took_seconds > 0.0);
+    for series in &records.series {
+        assert_eq!(series.seconds.len(), series.samples.len(), "{}", series.metric);
+        assert!(series.seconds.is_sorted(), "{}", series.metric);
+        assert!(series.seconds.iter().all(|moment| (0.0..=about.took_seconds).contains(moment)));
+    }
+    let parts: BTreeSet<_> = about.conditions.iter().map(|it| it.part.as_str()).collect();
+    assert!(parts.contains("startup") && parts.contains("linux"), "{parts:?}");
+    for fact in ["memory", "guest kernel", "qemu", "build", "footprint.memory.moment"] {
+        assert!(about.host.contains_key(fact), "{fact}");
+    }
 }
 
 /// Each has 1 MiB of its own; the root file system of a guest has the base in it again.
@@ -102,7 +121,7 @@ fn images_are_counted_by_what_they_share(records: &Records) {
 #[test]
 fn an_interruption_leaves_nothing_behind() {
     // At once, and then in each of the parts that a comparison says it begins.
-    const PARTS: usize = 8;
+    const PARTS: usize = 9;
     for begun in 0..=PARTS {
         let scratch = tempfile::tempdir().unwrap();
         let out = scratch.path().join("report");

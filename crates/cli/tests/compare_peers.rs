@@ -144,7 +144,8 @@ fn what_a_peer_leaves_behind_is_removed_and_said() {
 
 #[test]
 fn a_peer_that_hangs_is_killed_at_its_deadline() {
-    let scripts = Scripts::new().runc("echo 9", r#"touch "$state/$id"; sleep 4711; echo hello"#);
+    let seconds = seconds(1);
+    let scripts = Scripts::new().runc("echo 9", &hangs(&seconds));
     let began = Instant::now();
     let messages = scripts.measured("runc");
     let reason = reason(&messages, "runc").unwrap();
@@ -152,7 +153,7 @@ fn a_peer_that_hangs_is_killed_at_its_deadline() {
     assert!(reason.contains("left 1 behind, removed"), "{reason}");
     assert!(began.elapsed() < Duration::from_secs(60));
     assert_eq!(count(&messages, "process"), 3);
-    assert!(!runs("4711"), "what it started goes on");
+    wait_for("what it started has ended", || !runs(&seconds));
 }
 
 #[test]
@@ -180,7 +181,8 @@ fn an_unknown_peer_is_refused_with_the_names() {
 
 #[test]
 fn an_interruption_removes_what_a_hanging_peer_left() {
-    let scripts = Scripts::new().runc("echo 9", r#"touch "$state/$id"; sleep 4712; echo hello"#);
+    let seconds = seconds(2);
+    let scripts = Scripts::new().runc("echo 9", &hangs(&seconds));
     let scratch = tempfile::tempdir().unwrap();
     let temporary = scratch.path().join("temporary");
     fs::create_dir(&temporary).unwrap();
@@ -189,7 +191,7 @@ fn an_interruption_removes_what_a_hanging_peer_left() {
     command.env("TMPDIR", &temporary).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut errors = BufReader::new(child.stderr.take().unwrap());
-    wait_for("the peer hangs", || runs("4712"));
+    wait_for("the peer hangs", || runs(&seconds));
     let below = descendants(child.id());
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
     let mut said = String::new();
@@ -219,6 +221,16 @@ fn two_comparisons_do_not_write_into_one_folder() {
     first.wait().unwrap();
     assert_eq!(second.status.code(), Some(125), "{text}");
     assert!(text.contains("another comparison is running"), "{text}");
+}
+
+/// So long hangs the peer of a test; no other process sleeps for exactly so long.
+fn seconds(test: u32) -> String {
+    format!("{}.{test}", 100_000 + std::process::id())
+}
+
+/// A container that is left behind by a start that hangs.
+fn hangs(seconds: &str) -> String {
+    format!(r#"touch "$state/$id"; sleep {seconds}; echo hello"#)
 }
 
 /// Whether a `sleep` for so many seconds is running.

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use microvm::{LinuxVm, kernels};
 use report::{Unit, metric};
 
 use crate::{
@@ -20,7 +21,8 @@ use crate::{
     outcome::TIMEOUT,
     peers::Peer,
     session::{Labelled, Task},
-    subjects::AGAIN,
+    subjects::{AGAIN, LINUX},
+    turns::Turns,
 };
 
 /// A way to start a whole `hello`, each of them a fresh process of this host.
@@ -55,6 +57,7 @@ impl Way {
         match (self, label) {
             (Self::Run, _) | (_, "container") => None,
             (Self::Engine, "process" | AGAIN) => None,
+            (_, LINUX) => Some("the last question is of it"),
             (Self::Image, "microvm") => Some("a bare program has no image"),
             (Self::Engine, "microvm") => {
                 Some("its runtime microvm boots a Linux guest: the last question is of that")
@@ -101,42 +104,21 @@ impl Starter<'_> {
     /// share of the time, or a quick comparison has enough of it.
     fn takes_turn(&self, way: Way, turn: u32, turns: &Turns) -> bool {
         match self {
+            Self::Isolab(subject) if subject.label == LINUX => turns.of_slow(LINUX_PACE, turn),
             Self::Isolab(_) => way == Way::Run || turn < turns.of_daemons,
-            Self::Peer(peer) => turns.of_peer(peer.pace(), turn),
+            Self::Peer(peer) => turns.of_slow(peer.pace(), turn),
         }
     }
 }
 
-/// How often what is slow takes part in one process.
-struct Turns {
-    warm_up: u32,
-    rounds: u32,
-    process: u32,
-    /// Of what takes several times as long as `isolab run`, a quick comparison takes so many, the
-    /// warm-up included: both of its processes together have enough for an interval.
-    of_daemons: u32,
-    /// The time that one peer may take.
-    of_a_peer: Duration,
-}
+/// A Linux guest boots about as long.
+const LINUX_PACE: Duration = Duration::from_millis(600);
 
-impl Turns {
-    fn of(options: &MeasureOptions, (warm_up, rounds): (u32, u32)) -> Self {
-        let (of_daemons, seconds) = if options.quick { (4, 2) } else { (u32::MAX, 8) };
-        let of_a_peer = Duration::from_secs(seconds);
-        Self { warm_up, rounds, process: options.process, of_daemons, of_a_peer }
-    }
-
-    /// Whether a peer that needs `pace` for a start takes this turn: at least one that counts.
-    fn of_peer(&self, pace: Duration, turn: u32) -> bool {
-        let all = pace.as_secs_f64() * f64::from(self.rounds);
-        let every = (all / self.of_a_peer.as_secs_f64()).ceil() as u32;
-        let every = every.clamp(1, self.rounds.max(1));
-        match turn.checked_sub(self.warm_up) {
-            // One that is slow was warmed up by its trial.
-            None => every == 1,
-            Some(turn) => (turn + self.process).is_multiple_of(every),
-        }
-    }
+/// A Linux guest, where this host's KVM can boot one.
+fn linux() -> Option<Subject> {
+    microvm::linux::available().ok()?;
+    let kernel = kernels::chosen().ok()?;
+    Some(Subject { label: LINUX, sandbox: Box::new(LinuxVm::of(&kernel)), caveat: None })
 }
 
 /// From the start of a fresh command to its first byte on our pipe and to its end: `isolab run`,
@@ -146,7 +128,8 @@ pub fn measure<W: Write>(
     isolab: &Path,
     options: &MeasureOptions,
 ) -> io::Result<()> {
-    let own = mem::take(&mut session.subjects);
+    let mut own = mem::take(&mut session.subjects);
+    own.extend(linux());
     let mut starters: Vec<_> = own.iter().map(Starter::Isolab).collect();
     for definition in options.peers.iter() {
         match Peer::prepare(definition) {
@@ -264,21 +247,6 @@ fn known<T>(daemon: &Result<T, Error>) -> Result<&T, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_slow_peer_takes_part_in_as_many_rounds_as_its_time_allows() {
-        let of_a_peer = Duration::from_secs(8);
-        for process in 0..6 {
-            let turns = Turns { warm_up: 3, rounds: 20, process, of_daemons: u32::MAX, of_a_peer };
-            let count = |seconds| {
-                let taken = |turn: &u32| turns.of_peer(Duration::from_secs_f64(seconds), *turn);
-                (0..23).filter(taken).count()
-            };
-            assert_eq!(count(0.1), 23);
-            assert_eq!(count(2.0), 4);
-            assert_eq!(count(100.0), 1);
-        }
-    }
 
     #[test]
     fn every_way_starts_a_container() {

@@ -1,23 +1,13 @@
 //! A whole command of this host, from its start to its first byte and to its end, with a deadline.
 
 use std::{
-    io::{self, Read},
-    os::fd::AsFd,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use host::process_tree;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{PidfdFlags, pidfd_open},
-};
+pub use crate::watched_command::Expected;
 
-use crate::{Error, error::words};
+use crate::{Error, error::words, watched_command::WatchedCommand};
 
 /// How long a command took.
 #[derive(Debug, Clone, Copy)]
@@ -27,18 +17,6 @@ pub struct CommandTime {
     /// From before the start to when the command had been waited for.
     pub exited: Duration,
 }
-
-/// What a command is to write to its standard output.
-#[derive(Debug, Clone, Copy)]
-pub enum Expected {
-    /// These bytes and no others.
-    Exactly(&'static [u8]),
-    /// These bytes among others: the console of a machine shows what its kernel writes as well.
-    Among(&'static [u8]),
-}
-
-/// More output than this is not kept: no command that is measured writes as much.
-const MOST: usize = 64 << 10;
 
 /// Runs `command`, called `name` in errors, to its end.
 ///
@@ -55,7 +33,7 @@ pub fn command_time(
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let began = Instant::now();
     let child = command.spawn()?;
-    let mut watched = Watched::of(child, began);
+    let mut watched = WatchedCommand::of(child, began);
     if !watched.until_end(began, deadline)? {
         watched.kill();
         let errors = words(&watched.errors.bytes);
@@ -65,7 +43,7 @@ pub fn command_time(
     let status = watched.child.wait()?;
     let exited = began.elapsed();
     watched.drain()?;
-    let Watched { output, errors, .. } = &watched;
+    let WatchedCommand { output, errors, .. } = &watched;
     if !status.success() {
         let said = if errors.bytes.is_empty() { &output.bytes } else { &errors.bytes };
         return Err(Error::of_command(name, status, said));
@@ -81,7 +59,7 @@ pub fn command_time(
 /// descends from it.
 #[derive(Debug)]
 pub struct RunningCommand {
-    watched: Watched,
+    watched: WatchedCommand,
 }
 
 impl RunningCommand {
@@ -99,7 +77,7 @@ impl RunningCommand {
         // Its standard input stays open: some programs idle until its end.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let began = Instant::now();
-        let mut watched = Watched::of(command.spawn()?, began);
+        let mut watched = WatchedCommand::of(command.spawn()?, began);
         loop {
             if watched.output.first_byte(expected).is_some() {
                 return Ok(Self { watched });
@@ -122,140 +100,6 @@ impl RunningCommand {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.watched.child.id()
-    }
-}
-
-/// What has been read of one stream, and when.
-#[derive(Debug, Default)]
-struct Stream {
-    bytes: Vec<u8>,
-    /// For each read the length until then and its moment.
-    reads: Vec<(usize, Duration)>,
-    is_over: bool,
-}
-
-impl Stream {
-    fn read(&mut self, from: &mut impl Read, began: Instant) -> io::Result<()> {
-        let mut buffer = [0; 4096];
-        let count = match from.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            read => read?,
-        };
-        let moment = began.elapsed();
-        self.is_over = count == 0;
-        if count > 0 && self.bytes.len() < MOST {
-            self.bytes.extend_from_slice(&buffer[..count]);
-            self.reads.push((self.bytes.len(), moment));
-        }
-        Ok(())
-    }
-
-    /// When the first byte of what is expected had come; `None` if something else came.
-    fn first_byte(&self, expected: Expected) -> Option<Duration> {
-        let at = match expected {
-            Expected::Exactly(text) => (self.bytes == text).then_some(0)?,
-            Expected::Among(text) => {
-                self.bytes.windows(text.len().max(1)).position(|window| window == text)?
-            }
-        };
-        self.reads.iter().find(|(length, _)| *length > at).map(|(_, moment)| *moment)
-    }
-}
-
-/// A command that runs.
-#[derive(Debug)]
-struct Watched {
-    child: Child,
-    began: Instant,
-    output: Stream,
-    errors: Stream,
-}
-
-impl Watched {
-    fn of(child: Child, began: Instant) -> Self {
-        Self { child, began, output: Stream::default(), errors: Stream::default() }
-    }
-
-    /// Reads until the command has ended; whether it did by the deadline.
-    fn until_end(&mut self, began: Instant, deadline: Duration) -> io::Result<bool> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let end = pidfd_open(pid, PidfdFlags::empty())?;
-        loop {
-            let left = deadline.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                return Ok(false);
-            }
-            let [output, errors, ended] = self.poll(Some(end.as_fd()), left)?;
-            self.take(output, errors)?;
-            if ended && !output && !errors {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// Reads what a command left in its pipes, and waits for no more: what it started may hold them.
-    fn drain(&mut self) -> io::Result<()> {
-        loop {
-            let [output, errors, _] = self.poll(None, Duration::ZERO)?;
-            if !output && !errors {
-                return Ok(());
-            }
-            self.take(output, errors)?;
-        }
-    }
-
-    fn take(&mut self, output: bool, errors: bool) -> io::Result<()> {
-        let piped = "it was asked for";
-        if output {
-            self.output.read(self.child.stdout.as_mut().expect(piped), self.began)?;
-        }
-        if errors {
-            self.errors.read(self.child.stderr.as_mut().expect(piped), self.began)?;
-        }
-        Ok(())
-    }
-
-    /// Which of output, errors and `end` can be read, after at most `time`.
-    fn poll(
-        &self,
-        end: Option<rustix::fd::BorrowedFd<'_>>,
-        time: Duration,
-    ) -> io::Result<[bool; 3]> {
-        let piped = "it was asked for";
-        let output = self.child.stdout.as_ref().expect(piped).as_fd();
-        let errors = self.child.stderr.as_ref().expect(piped).as_fd();
-        let streams = [(output, !self.output.is_over), (errors, !self.errors.is_over)];
-        let asked = streams.into_iter().chain(end.map(|end| (end, true)));
-        let asked: Vec<_> = asked.enumerate().filter(|(_, (_, is_open))| *is_open).collect();
-        let mut polled: Vec<_> =
-            asked.iter().map(|(_, (fd, _))| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-        let time = Timespec::try_from(time).map_err(io::Error::other)?;
-        match poll(&mut polled, Some(&time)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let mut ready = [false; 3];
-        for ((number, _), polled) in asked.iter().zip(&polled) {
-            ready[*number] = !polled.revents().is_empty();
-        }
-        Ok(ready)
-    }
-
-    /// Kills the command and all that descends from it.
-    fn kill(&mut self) {
-        for pid in process_tree(self.child.id()).into_iter().rev() {
-            // It may have ended just now.
-            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-        }
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.kill();
-        }
     }
 }
 
@@ -284,15 +128,23 @@ mod tests {
     #[test]
     fn a_command_that_hangs_is_killed_with_what_it_started() {
         let began = Instant::now();
-        let error = timed("sleep 47.1 & echo waits >&2; wait", HELLO).unwrap_err();
+        let seconds = format!("1000.{}", std::process::id());
+        let error = timed(&format!("sleep {seconds} & echo waits >&2; wait"), HELLO).unwrap_err();
         assert!(
             error.reason.contains("had not ended") && error.reason.ends_with("waits"),
             "{error}"
         );
         assert!(began.elapsed() < Duration::from_secs(10));
-        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        let sleep = format!("sleep\0{seconds}\0").into_bytes();
         let line = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
-        assert!(!all.filter_map(line).any(|line| line == b"sleep\x0047.1\0"), "it still runs");
+        let runs = || {
+            let all = std::fs::read_dir("/proc").unwrap().flatten();
+            all.filter_map(line).any(|line| line == sleep)
+        };
+        while runs() {
+            assert!(began.elapsed() < Duration::from_secs(20), "it still runs");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     #[test]

@@ -46,7 +46,9 @@ mod slices;
 mod startup;
 mod subjects;
 mod together;
+mod turns;
 mod watch;
+mod watched_command;
 
 pub use cancellation::Cancellation;
 pub use clock::tick_rate;

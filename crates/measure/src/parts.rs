@@ -82,7 +82,7 @@ impl Part {
             (Self::Density, true) => amount(1, 0, 1, 500),
             (Self::Density, false) => amount(5, 0, 1, 3500),
             (Self::Slices, true) => amount(1, 0, 1, 7500),
-            (Self::Slices, false) => amount(5, 0, 1, 12_500),
+            (Self::Slices, false) => amount(5, 0, 1, 10_000),
             (Self::Io, true) => amount(1, 1, 3, 400),
             (Self::Io, false) => amount(5, 1, 4, 500),
             (Self::Linux, true) => amount(1, 0, 2, 4000),

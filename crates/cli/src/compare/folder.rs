@@ -90,6 +90,25 @@ mod tests {
     }
 
     #[test]
+    fn records_for_which_a_disk_has_no_room_are_kept_elsewhere() {
+        let records = Records {
+            version: report::VERSION,
+            provenance: report::Provenance::default(),
+            series: Vec::new(),
+            gaps: Vec::new(),
+            traces: Vec::new(),
+            probes: Vec::new(),
+        };
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = RecordsError::Write { path: "/full".into(), source: full };
+        let failure = rescue(&records, error).as_json();
+        let help = failure["help"].as_str().unwrap();
+        let path = help.split_whitespace().nth(4).unwrap().trim_end_matches(';');
+        assert_eq!(Records::read(Path::new(path)).unwrap(), records, "{help}");
+        fs::remove_dir_all(Path::new(path).parent().unwrap()).unwrap();
+    }
+
+    #[test]
     fn a_folder_that_cannot_be_written_is_refused_before_anything_is_measured() {
         assert!(Reservation::of(Path::new("/proc/isolab-report")).is_err());
     }

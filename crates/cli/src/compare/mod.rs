@@ -89,11 +89,16 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
     let recorder = ProvenanceRecorder::start(command_line());
     let out = args.out.clone().unwrap_or_else(|| default_folder(recorder.unix_seconds()));
     let _reserved = Reservation::of(&out)?;
-    if args.nest {
-        let records = nest::records(args, command_line())?;
-        return finish(&records, &out, args.json);
-    }
     let cancellation = cancelled_by_signals().map_err(Failure::at("listen for signals"))?;
+    if args.nest {
+        return match nest::records(args, command_line(), &cancellation)? {
+            Some(records) => finish(&records, &out, args.json),
+            None => {
+                eprintln!("isolab: interrupted; nothing was written");
+                Ok(INTERRUPTED)
+            }
+        };
+    }
     let options = args.options();
     let Ok(collection) = conduct(&options, &cancellation, &mut Progress::default()) else {
         clean_up()?;

@@ -3,9 +3,16 @@
 
 use std::{
     env, io,
-    process::{Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
+use measure::Cancellation;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use report::Records;
 
 use super::CompareArgs;
@@ -15,12 +22,17 @@ use crate::failure::Failure;
 const EMULATED: &str = "emulated: in a nest, whose clock counts instructions, one a nanosecond; \
                         compares only with the other columns of this report";
 
-/// Measures in a nest, and returns what was measured there, each series marked.
+/// Measures in a nest, and returns what was measured there, each series marked; `None` if it was
+/// cancelled.
 ///
 /// # Errors
 ///
-/// When the nest fails or is interrupted, or brings no records.
-pub fn records(args: &CompareArgs, command: String) -> Result<Records, Failure> {
+/// When the nest fails, or brings no records.
+pub fn records(
+    args: &CompareArgs,
+    command: String,
+    cancellation: &Cancellation,
+) -> Result<Option<Records>, Failure> {
     let folder =
         tempfile::tempdir().map_err(Failure::at("make a folder for the nest's records"))?;
     let mut nest = Command::new(env::current_exe().map_err(Failure::at("find isolab's program"))?);
@@ -30,17 +42,43 @@ pub fn records(args: &CompareArgs, command: String) -> Result<Records, Failure> 
     nest.args(args.seed.map(|seed| format!("--seed={seed}")));
     nest.args(args.rounds.map(|rounds| format!("--rounds={rounds}")));
     // The table is printed here, with the marks.
-    let status = nest.stdin(Stdio::null()).stdout(Stdio::null()).status();
-    let status = status.map_err(Failure::at("start isolab nest"))?;
+    nest.stdin(Stdio::null()).stdout(Stdio::null());
+    let status = nest.spawn().and_then(|child| wait(child, cancellation));
+    let status = status.map_err(Failure::at("run isolab nest"))?;
+    if cancellation.is_cancelled() {
+        return Ok(None);
+    }
     if !status.success() {
         let failed = io::Error::other(format!("isolab nest ended with {status}"));
-        let code = status.code().and_then(|code| u8::try_from(code).ok());
         let failure = Failure::at("measure in a nest")(failed);
-        return Err(code.map_or_else(|| Failure::refused("interrupted"), |code| failure.code(code)));
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        return Err(failure.code(code.unwrap_or(125)));
     }
     let mut records = Records::read(&folder.path().join("report"))?;
     mark(&mut records, command);
-    Ok(records)
+    Ok(Some(records))
+}
+
+/// Waits for the nest; one that is cancelled is asked to end, and has a moment for it.
+fn wait(mut nest: Child, cancellation: &Cancellation) -> io::Result<ExitStatus> {
+    const MOMENT: Duration = Duration::from_secs(10);
+    let mut asked: Option<Instant> = None;
+    loop {
+        if let Some(status) = nest.try_wait()? {
+            return Ok(status);
+        }
+        match asked {
+            None if cancellation.is_cancelled() => {
+                kill(Pid::from_raw(nest.id().cast_signed()), Signal::SIGTERM)?;
+                asked = Some(Instant::now());
+            }
+            Some(since) if since.elapsed() > MOMENT => {
+                nest.kill()?;
+                return nest.wait();
+            }
+            _ => thread::sleep(Duration::from_millis(50)),
+        }
+    }
 }
 
 /// Says of every number where it comes from.

@@ -1,6 +1,6 @@
 //! Engines, which keep images: podman, and the docker command, which asks a daemon.
 
-use std::{path::Path, time::Duration};
+use std::{env, os::unix::net::UnixStream, path::Path, time::Duration};
 
 use super::{
     containers::plain,
@@ -23,11 +23,12 @@ pub(super) const DOCKER: Definition = Definition {
     programs: &["docker"],
     version: &["--version"],
     get: "install Docker (https://docs.docker.com/engine/install) and start dockerd",
-    obstacle: || None,
+    obstacle: no_daemon,
     prepare: docker,
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
+const START: &str = "start dockerd, or name its socket: DOCKER_HOST=unix:///PATH";
 
 /// With images and containers in a folder of its own, and no network at all: to make one, podman
 /// changes settings of the host that stay (`net.ipv4.ip_forward`).
@@ -76,6 +77,16 @@ fn podman(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
     }
 }
 
+/// Why no daemon can be asked, where nobody says that it is elsewhere.
+fn no_daemon() -> Option<Error> {
+    const SOCKET: &str = "/var/run/docker.sock";
+    if env::var_os("DOCKER_HOST").is_some_and(|host| !host.is_empty()) {
+        return None;
+    }
+    let error = UnixStream::connect(SOCKET).err()?;
+    Some(Error { reason: format!("no daemon answers at {SOCKET}: {error}"), fix: START.into() })
+}
+
 /// Asked of the daemon that the command finds, which belongs to others: only the image and what
 /// bears its label is removed.
 fn docker(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
@@ -85,10 +96,7 @@ fn docker(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
     let words = |more: &[&str]| line(&[&[&*program], more].concat());
     let format = "{{.Server.Platform.Name}} {{.Server.Version}}";
     let server = output("docker", &words(&["version", "--format", format]), DEADLINE);
-    let server = server.map_err(|Error { reason, .. }| Error {
-        reason,
-        fix: "start dockerd, or name its socket: DOCKER_HOST=unix:///PATH".into(),
-    })?;
+    let server = server.map_err(|Error { reason, .. }| Error { reason, fix: START.into() })?;
     if server.starts_with("isolab") {
         return Err(Error::new("isolab's own engine answers the docker command here"));
     }

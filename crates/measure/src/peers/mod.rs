@@ -26,7 +26,7 @@ pub use leftovers::remove_leftovers;
 pub use peer::Peer;
 pub use set::{PeerChoice, PeerSet};
 
-/// All peers, in the order of tables. Those of the first dozen take part by `auto`.
+/// All peers, in the order of tables; [`PeerChoice::Auto`] leaves out the second kinds at the end.
 pub const DEFINITIONS: &[Definition] = &[
     containers::RUNC,
     containers::CRUN,
