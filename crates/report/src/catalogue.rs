@@ -319,7 +319,8 @@ const IO_METRICS: &[Metric] = &[
     },
 ];
 
-const LINUX: Group = Group {
+/// The question of Linux guests, whose columns may all be of another machine.
+pub const LINUX: Group = Group {
     name: "linux",
     title: "A Linux guest",
     question: "What does a kernel of its own cost?",

@@ -12,7 +12,7 @@ pub(crate) use peers::{MACHINES, PeerRow};
 
 use crate::{
     Gap, Provenance, Ratio, Records, ScheduleTrace, Series, Unit, Verdict,
-    catalogue::{self, BENCHES, Better, GROUPS, Group, OTHER},
+    catalogue::{self, BENCHES, Better, GROUPS, Group, LINUX, OTHER},
     conditions::disturbance,
     interval::{is_constant, median_interval},
     metric::PROBE,
@@ -128,9 +128,11 @@ impl<'a> Comparison<'a> {
         self.records.gaps.iter().filter_map(|gap| Some((gap.metric.strip_prefix(PROBE)?, gap)))
     }
 
-    /// The caveat of a sandbox that holds for all that was measured in it, if there is one.
+    /// The caveat of a sandbox that holds for all that was measured in it, if there is one; the
+    /// question of Linux guests may be of another machine, and has caveats of its own.
     pub fn common_caveat(&self, column: usize) -> Option<&str> {
-        let rows = self.questions.iter().flat_map(|question| &question.rows);
+        let here = self.questions.iter().filter(|question| *question.group != LINUX);
+        let rows = here.flat_map(|question| &question.rows);
         let mut caveats =
             rows.filter_map(|row| row.cells.get(column)?.measured()).map(|cell| cell.caveat);
         let first = caveats.next()??;

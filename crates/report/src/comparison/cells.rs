@@ -95,6 +95,18 @@ impl<'a> Look<'a> {
     }
 }
 
+impl Row<'_> {
+    /// The caveat that all its cells have, where there are several.
+    pub fn common_caveat(&self) -> Option<&str> {
+        let mut caveats =
+            self.cells.iter().filter_map(|cell| cell.measured()).map(|cell| cell.caveat);
+        let first = caveats.next()??;
+        let mut others = caveats.peekable();
+        others.peek()?;
+        others.all(|caveat| caveat == Some(first)).then_some(first)
+    }
+}
+
 impl Cell<'_> {
     /// The measured value, if there is one.
     pub fn measured(&self) -> Option<&Measured<'_>> {

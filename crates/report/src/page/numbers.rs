@@ -89,7 +89,8 @@ fn numbers(page: &mut String, comparison: &Comparison, row: &Row, notes: &mut No
             page.push_str(if column > 0 { "<td class=\"ratio\"></td>" } else { "" });
             continue;
         };
-        let caveat = measured.caveat.filter(|it| Some(*it) != comparison.common_caveat(column));
+        let said = [comparison.common_caveat(column), row.common_caveat()];
+        let caveat = measured.caveat.filter(|caveat| !said.contains(&Some(caveat)));
         let caveat = caveat.map(|caveat| mark(notes, caveat)).unwrap_or_default();
         let in_part = cell.why_not().map_or_else(String::new, |(why, _)| {
             format!("<abbr title=\"{}\">…</abbr>", escaped(&why))
