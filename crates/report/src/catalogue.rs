@@ -102,11 +102,16 @@ const fn probe(metric: &'static str) -> &'static str {
     metric.split_at(metric::PROBE.len()).1
 }
 
+/// Metrics whose samples are points of a curve over the number of instances, in their rounds: they
+/// are drawn, and have no median.
+pub const CURVES: [&str; 2] = [metric::DENSITY_START, metric::DENSITY_MEMORY];
+
 /// Whether the process is measured a second time for the noise floor: wherever a round does not take
 /// seconds.
 pub fn measured_twice(name: &str) -> bool {
-    let once = |group: &Group| [IMAGES, DENSITY, SLICES, IO, LINUX].contains(group);
-    find(name).is_some_and(|(group, _)| !once(group) && name != metric::FOOTPRINT_KERNEL)
+    let once = |group: &Group| [IMAGES, SLICES, LINUX].contains(group);
+    // Each sample of a curve is of another number of instances.
+    find(name).is_some_and(|(group, _)| !once(group) && !CURVES.contains(&name))
 }
 
 const STARTUP: Group = Group {
@@ -145,7 +150,12 @@ const STARTUP_METRICS: &[Metric] = &[
     less(
         metric::STARTUP_COLD_FIRST_BYTE,
         "first byte, cold",
-        "a whole isolab run, to the first byte",
+        "a whole isolab run, or another program's command, to the first byte",
+    ),
+    less(
+        metric::STARTUP_COLD_EXITED,
+        "exited, cold",
+        "the same command, until it has ended: a guest's first process restarts its machine",
     ),
     less(
         metric::STARTUP_IMAGE_FIRST_BYTE,
@@ -266,6 +276,16 @@ const DENSITY_METRICS: &[Metric] = &[
         "start of last",
         "start-up time of the last ones, beside all others",
     ),
+    less(
+        metric::DENSITY_START,
+        "start of each",
+        "start-up time of each one, beside all before (with --density)",
+    ),
+    size(
+        metric::DENSITY_MEMORY,
+        "memory of all",
+        "what the host's available memory has lost to all of them (with --density)",
+    ),
 ];
 
 const SLICES: Group = Group {
@@ -296,6 +316,12 @@ const SLICES_METRICS: &[Metric] = &[
         ..less(metric::SLICES_NORMAL_SLICE, "normal slice", "one turn of ten normal programs")
     },
     share(metric::SLICES_NORMAL_SHARE, "normal share", "share of each of ten normal programs", 0.1),
+    share(
+        metric::SLICES_TOGETHER,
+        "ten for one",
+        "CPU time of one program alone, divided by that of ten with a tenth of its work each",
+        1.0,
+    ),
 ];
 
 const IO: Group = Group {

@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::{
-    Comparison, Interval, Ratio, Records, Unit, Verdict, catalogue,
+    Comparison, Interval, Ratio, Records, Unit, Verdict,
+    catalogue::{self, CURVES},
     comparison::Measured,
     format::{human, times},
     interval::{FEWEST, ratio_of_runs},
@@ -55,7 +56,9 @@ pub fn difference(first: &Records, second: &Records) -> Difference {
         facts: facts(first, second),
     };
     let names = |records: &Records| -> BTreeSet<(String, String)> {
-        let own = records.series.iter().filter(|series| !series.sandbox.ends_with(" (again)"));
+        let own = records.series.iter().filter(|series| {
+            !series.sandbox.ends_with(" (again)") && !CURVES.contains(&series.metric.as_str())
+        });
         own.map(|series| (series.metric.clone(), series.sandbox.clone())).collect()
     };
     let (of_first, of_second) = (names(first), names(second));

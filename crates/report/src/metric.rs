@@ -10,8 +10,10 @@ pub const STARTUP_FIRST_BYTE: &str = "startup.first_byte";
 pub const STARTUP_EXITED: &str = "startup.exited";
 /// End of the program until everything it used is free.
 pub const TEARDOWN: &str = "teardown";
-/// Start of a whole `isolab run` until its first byte of output.
+/// Start of a whole `isolab run`, or of another program's command, until its first byte of output.
 pub const STARTUP_COLD_FIRST_BYTE: &str = "startup.cold.first_byte";
+/// Start of a whole `isolab run`, or of another program's command, until it has ended.
+pub const STARTUP_COLD_EXITED: &str = "startup.cold.exited";
 /// Start of a whole `isolab run --image` until its first byte of output.
 pub const STARTUP_IMAGE_FIRST_BYTE: &str = "startup.image.first_byte";
 /// Start of a client of isolab's daemon until its first byte of output.
@@ -46,6 +48,11 @@ pub const DENSITY_COUNT: &str = "density.count";
 pub const DENSITY_FIRST: &str = "density.first";
 /// Start of the last of many instances.
 pub const DENSITY_LAST: &str = "density.last";
+/// Start of each of many instances; the round of a sample is how many were alive then.
+pub const DENSITY_START: &str = "density.start";
+/// What the host's available memory has lost to many instances; the round of a sample is how many
+/// are alive.
+pub const DENSITY_MEMORY: &str = "density.memory";
 /// Share of a CPU under a quota of 10 %; also the picture of it.
 pub const SLICES_QUOTA10: &str = "slices.quota10";
 /// Share of a CPU under a quota of 50 %; also the picture of it.
@@ -66,6 +73,9 @@ pub const SLICES_RR_SHARE: &str = "slices.rr.share";
 pub const SLICES_NORMAL_SLICE: &str = "slices.normal.slice";
 /// Share of each of ten programs under `SCHED_OTHER`.
 pub const SLICES_NORMAL_SHARE: &str = "slices.normal.share";
+/// The CPU time of one program alone, divided by that of ten together that share a CPU and do a tenth
+/// of its work each: the part of the work that slicing leaves.
+pub const SLICES_TOGETHER: &str = "slices.together";
 /// Start of a Linux guest until the first instruction inside.
 pub const LINUX_ENTERED: &str = "linux.entered";
 /// Start of a Linux guest until the first byte of output.

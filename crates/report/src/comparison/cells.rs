@@ -67,6 +67,16 @@ pub struct Measured<'a> {
     pub unusable: usize,
 }
 
+/// The points of a metric over the number of instances, in one sandbox.
+#[derive(Debug)]
+pub(crate) struct Curve<'a> {
+    /// The sandbox, and its column.
+    pub(crate) sandbox: &'a str,
+    pub(crate) column: usize,
+    /// The round of a sample is how many were alive.
+    pub(crate) samples: &'a [Sample],
+}
+
 /// What a probe has shown in one sandbox.
 #[derive(Debug, Clone, Copy)]
 pub enum Look<'a> {
