@@ -191,15 +191,13 @@ pub(super) fn peers(page: &mut String, comparison: &Comparison, rows: &[PeerRow]
         )
         .ok();
     }
-    for gap in comparison.peer_gaps() {
-        let title = crate::catalogue::find(&gap.metric);
-        let title = title.map_or(gap.metric.as_str(), |(_, metric)| metric.title);
+    for (peer, titles, reason) in comparison.peer_gaps() {
         writeln!(
             page,
             "<p class=\"note\"><b>{}</b>, {}: {}</p>",
-            escaped(spelling::name(&gap.sandbox)),
-            escaped(title),
-            escaped([spelling::prose(&gap.reason).as_str(), gap.fix.as_str()].join(" ").trim())
+            escaped(spelling::name(peer)),
+            escaped(&titles),
+            escaped(&reason)
         )
         .ok();
     }
