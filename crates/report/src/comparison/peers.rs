@@ -1,7 +1,11 @@
 //! The programs of others that took part, beside isolab's own sandboxes.
 
 use super::{AGAIN, Comparison, Measured, Row};
-use crate::{Gap, Records, catalogue, interval, spelling::prose, verdict::Verdict};
+use crate::{
+    Gap, Records, catalogue, interval,
+    spelling::{self, prose},
+    verdict::Verdict,
+};
 
 /// The peers that a comparison knows by name.
 const PEERS: [&str; 11] = [
@@ -82,9 +86,9 @@ impl<'a> Comparison<'a> {
         self.measure(metric, sandbox, noise_floor)
     }
 
-    /// The rows of peers that have no number: peer, titles, and the reason with what to do. Rows with
-    /// the same reason are together.
-    pub(crate) fn peer_gaps(&self) -> Vec<(&'a str, String, String)> {
+    /// The rows of peers that have no number: peers, titles, and the reason with what to do. Rows and
+    /// peers with the same reason are together.
+    pub(crate) fn peer_gaps(&self) -> Vec<(String, String, String)> {
         let mut groups: Vec<(&Gap, Vec<&str>)> = Vec::new();
         for gap in self.records.gaps.iter().filter(|gap| is_peer(self.records, &gap.sandbox)) {
             let title = catalogue::find(&gap.metric).map_or(&*gap.metric, |(_, known)| known.title);
@@ -94,14 +98,19 @@ impl<'a> Comparison<'a> {
                 None => groups.push((gap, vec![title])),
             }
         }
-        let words = |(gap, titles): (&'a Gap, Vec<&str>)| {
+        let mut together: Vec<(String, String, String)> = Vec::new();
+        for (gap, titles) in groups {
             let reason = match gap.fix.as_str() {
                 "" => prose(&gap.reason),
                 fix => format!("{}: {fix}", prose(&gap.reason)),
             };
-            (gap.sandbox.as_str(), titles.join("; "), reason)
-        };
-        groups.into_iter().map(words).collect()
+            let (peer, titles) = (spelling::name(&gap.sandbox), titles.join("; "));
+            match together.iter_mut().find(|known| (&known.1, &known.2) == (&titles, &reason)) {
+                Some((peers, ..)) => *peers = format!("{peers}, {peer}"),
+                None => together.push((peer.to_owned(), titles, reason)),
+            }
+        }
+        together
     }
 }
 

@@ -191,11 +191,11 @@ pub(super) fn peers(page: &mut String, comparison: &Comparison, rows: &[PeerRow]
         )
         .ok();
     }
-    for (peer, titles, reason) in comparison.peer_gaps() {
+    for (peers, titles, reason) in comparison.peer_gaps() {
         writeln!(
             page,
-            "<p class=\"note\"><b>{}</b>, {}: {}</p>",
-            escaped(spelling::name(peer)),
+            "<p class=\"note\"><b>{}</b> ({}): {}</p>",
+            escaped(&peers),
             escaped(&titles),
             escaped(&reason)
         )

@@ -56,8 +56,8 @@ impl Table {
             );
             self.line(line.trim_end());
         }
-        for (peer, titles, reason) in gaps {
-            self.paragraph("    ", &format!("{}, {titles}: {reason}", spelling::name(peer)));
+        for (peers, titles, reason) in gaps {
+            self.paragraph("    ", &format!("{peers} ({titles}): {reason}"));
         }
         for (name, subject) in &comparison.provenance.subjects {
             let command = subject.command.join(" ");
