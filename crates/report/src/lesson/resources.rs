@@ -6,13 +6,13 @@ use crate::{
     claim::{Claim, Conclusion},
     comparison::{Evidence, Lack},
     format::in_sentence,
-    metric,
+    metric, spelling,
 };
 
 const MEBIBYTE: f64 = 1_048_576.0;
 
 fn name_of(guest: &str) -> &str {
-    if guest == LINUX { "Linux guest" } else { guest }
+    if guest == LINUX { "Linux guest" } else { spelling::name(guest) }
 }
 
 pub(crate) fn disk(comparison: &Comparison) -> Claim {

@@ -6,7 +6,7 @@ use crate::{
     catalogue::PROBES,
     claim::{Claim, Conclusion},
     comparison::{BASE, Evidence, Look},
-    metric,
+    metric, spelling,
 };
 
 pub(crate) fn isolation(comparison: &Comparison) -> Claim {
@@ -55,7 +55,7 @@ pub(crate) fn heavy_io(comparison: &Comparison) -> Claim {
     let rates = [0, 1].map(|index| {
         let ((metric, what), guest) = (rows[index], guests[index]);
         let rate = comparison.median(metric, guest);
-        let name = if guest == LINUX { "Linux guest" } else { guest };
+        let name = if guest == LINUX { "Linux guest" } else { spelling::name(guest) };
         let text = format!("{what} of {name} {}", value(&rate, Unit::BytesPerSecond));
         (rate, text)
     });
