@@ -9,8 +9,8 @@ use std::{
 };
 
 use criterion::Criterion;
-use measure::{LABELS, LINUX, ProvenanceRecorder, ensure_success};
-use report::{Records, Sample, Series, Unit, VERSION};
+use measure::{LABELS, LINUX, ProvenanceRecorder, ensure_success, peers::DEFINITIONS};
+use report::{Method, Order, Provenance, Records, Sample, Series, Unit, VERSION, metric};
 use sandbox::{Builtin, Milestone, Outcome, Sandbox, Workload};
 
 /// The list of sandboxes is that of the contract's tests.
@@ -85,14 +85,17 @@ pub enum Scale {
     Bytes(f64),
 }
 
+/// Samples that criterion takes of each bench, unless that says otherwise.
+const SAMPLES: u32 = 20;
+
 /// Runs the benches of one file and leaves a report of all that criterion has samples of.
 pub fn main(metrics: &[(&str, Scale)], benches: impl FnOnce(&mut Criterion)) {
-    let recorder = ProvenanceRecorder::start("cargo bench");
+    let recorder = ProvenanceRecorder::start(command_line());
     let mut criterion = Criterion::default()
         .output_directory(&samples_directory())
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))
-        .sample_size(20)
+        .sample_size(SAMPLES as usize)
         .configure_from_args();
     benches(&mut criterion);
     criterion.final_summary();
@@ -104,6 +107,26 @@ pub fn main(metrics: &[(&str, Scale)], benches: impl FnOnce(&mut Criterion)) {
             std::process::exit(1);
         }
     }
+}
+
+/// The command without the path of the program and the hash in its name.
+fn command_line() -> String {
+    let program = env::args().next().unwrap_or_default();
+    let stem = Path::new(&program).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let bench = stem.rsplit_once('-').map_or(&*stem, |(name, _)| name);
+    format!("cargo bench --bench {bench}")
+}
+
+/// How criterion measures: one process, one sandbox after the other.
+fn provenance(recorder: ProvenanceRecorder) -> Provenance {
+    let method = Method {
+        processes: 1,
+        rounds: SAMPLES,
+        warm_up: 0,
+        order: Order::Consecutive,
+        measured_twice: false,
+    };
+    Provenance { method: Some(method), ..recorder.finish(0) }
 }
 
 fn samples_directory() -> PathBuf {
@@ -128,7 +151,8 @@ fn leave_report(
     let mut found = false;
     for (metric, scale) in metrics {
         series.retain(|series: &Series| series.metric != *metric);
-        for sandbox in LABELS.into_iter().chain([LINUX]) {
+        let peers = DEFINITIONS.iter().map(|definition| definition.name);
+        for sandbox in LABELS.into_iter().chain([LINUX]).chain(peers) {
             let path = samples_directory().join(metric).join(sandbox).join("new/sample.json");
             let Ok(text) = fs::read_to_string(path) else { continue };
             found = true;
@@ -140,7 +164,7 @@ fn leave_report(
     }
     let records = Records {
         version: VERSION,
-        provenance: recorder.finish(0),
+        provenance: provenance(recorder),
         series,
         gaps: Vec::new(),
         traces: Vec::new(),
@@ -152,6 +176,12 @@ fn leave_report(
 fn earlier(path: &Path) -> Vec<Series> {
     let text = fs::read_to_string(path).unwrap_or_default();
     serde_json::from_str(&text).map(|records: Records| records.series).unwrap_or_default()
+}
+
+/// Why numbers beside each other are not of the same thing.
+fn caveat(metric: &str, sandbox: &str) -> Option<&'static str> {
+    let without_quota = metric == metric::SLICES_QUOTA10_GAP && sandbox == "process";
+    without_quota.then_some("it keeps no quota: what the host alone does to it")
 }
 
 fn of_raw(metric: &str, scale: &Scale, sandbox: &str, raw: &Raw) -> Series {
@@ -168,7 +198,7 @@ fn of_raw(metric: &str, scale: &Scale, sandbox: &str, raw: &Raw) -> Series {
             Scale::Each(_) => Unit::Nanoseconds,
             Scale::Bytes(_) => Unit::BytesPerSecond,
         },
-        caveat: None,
+        caveat: caveat(metric, sandbox).map(str::to_owned),
         samples: (0..).zip(values).map(sample).collect(),
         seconds: Vec::new(),
     }

@@ -1,6 +1,7 @@
 //! `isolab doctor`: what this host has and lacks for isolation.
 
 mod outer;
+mod peers;
 
 use std::{
     fs,
@@ -107,6 +108,7 @@ fn findings() -> Vec<Finding> {
     findings.push(container_network(&host));
     findings.extend(microvms());
     outer::tell(&mut findings);
+    findings.extend(peers::findings());
     findings
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use std::{
-    env, fs,
+    fs,
     io::{BufRead as _, BufReader, Read as _},
     net::{Ipv4Addr, TcpStream},
     os::unix::fs::symlink,
@@ -14,7 +14,7 @@ use std::{
 
 use common::{
     descendants,
-    inside::{INSIDE, all_hold_in_a_nest_with, here},
+    inside::{all_hold_in_a_nest_with, here},
     isolab,
     lan::{FAR, HOST, NEAR, add_route, forwards, on_a_host, resolv_conf},
     output_of, signal, skip, wait_for,
@@ -35,10 +35,6 @@ fn all_of_these_hold_in_a_nest() {
 fn with_guests(test: impl FnOnce() + Send + 'static) {
     if !here() {
         return;
-    }
-    // A nest has no name server, and so no file that says which.
-    if env::var_os(INSIDE).is_some() {
-        fs::write("/etc/resolv.conf", "").unwrap();
     }
     on_a_host(test);
 }

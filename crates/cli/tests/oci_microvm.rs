@@ -5,17 +5,25 @@ mod common;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Child, Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use common::{
     inside::{all_hold_in_a_nest_with, here},
-    isolab, output_of,
+    isolab,
+    lan::{HOST, NEAR, on_a_host},
+    output_of,
 };
+use microvm::initramfs::files_of_program;
 use serde_json::{Value, json};
+
+/// containerd, where the host has it.
+const CONTAINERD: [&str; 3] =
+    ["/usr/bin/containerd", "/usr/bin/containerd-shim-runc-v2", "/usr/bin/ctr"];
 
 /// How long a guest may take to its first word, in a nest on a busy host.
 const BOOT: Duration = Duration::from_secs(60);
@@ -30,6 +38,9 @@ const STATES: &str = concat!(
 fn all_of_these_hold_in_a_nest() {
     all_hold_in_a_nest_with(|nest| {
         nest.add.extend(busybox());
+        for program in CONTAINERD {
+            nest.add.extend(files_of_program(Path::new(program)).unwrap_or_default());
+        }
         nest.memory_bytes = 3 << 30;
     });
 }
@@ -54,7 +65,7 @@ impl Bundle {
         let programs = bundle.path("rootfs/bin");
         fs::create_dir_all(&programs).unwrap();
         fs::copy(busybox, programs.join("busybox")).unwrap();
-        for name in ["sh", "sleep", "cat", "id", "uname"] {
+        for name in ["sh", "sleep", "cat", "id", "uname", "nc", "ip"] {
             std::os::unix::fs::symlink("busybox", programs.join(name)).unwrap();
         }
         let (code, _, errors) =
@@ -186,6 +197,115 @@ fn a_machine_is_created_started_executed_in_signalled_and_deleted() {
     bundle.wait_until("it ends", || bundle.status("two")["status"] == "stopped");
     assert_eq!(bundle.oci(&["delete", "two"]).0, 0);
     assert!(!Path::new(&format!("/proc/{monitor}")).exists());
+}
+
+/// The pod's network namespace is the one that `on_a_host` makes.
+#[test]
+fn the_link_and_the_address_of_a_pod_move_into_the_guest() {
+    if !here() {
+        return;
+    }
+    on_a_host(|| {
+        let (process, thread) = (std::process::id(), nix::unistd::gettid());
+        let script = format!("ip -o -4 addr show eth0; nc {NEAR} 7000 < /dev/null");
+        let Some(bundle) = Bundle::new(&script, |config| {
+            let path = format!("/proc/{process}/task/{thread}/ns/net");
+            let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+            namespaces.retain(|namespace| namespace["type"] != "network");
+            namespaces.push(json!({ "type": "network", "path": path }));
+        }) else {
+            return;
+        };
+        // A second machine of the pod finds what the first one has been given.
+        for id in ["first", "second"] {
+            let (code, output, errors) = bundle.made("run", id);
+            assert_eq!(code, 0, "{errors}");
+            assert!(output.contains(&format!("inet {HOST}/24")), "{id}: {output} {errors}");
+            let last = output.lines().last().unwrap_or_default();
+            assert!(last.contains(HOST), "who the neighbour has seen: {output}");
+        }
+    });
+}
+
+/// A containerd of this test's own, which ends with it.
+struct Containerd {
+    daemon: Child,
+    socket: String,
+}
+
+impl Containerd {
+    fn start(place: &Path) -> Self {
+        let at = |name: &str| place.join(name).display().to_string();
+        let socket = at("containerd.sock");
+        let config = format!(
+            "version = 2\nroot = {:?}\nstate = {:?}\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = {socket:?}\n",
+            at("containerd"),
+            at("containerd-state"),
+        );
+        fs::write(at("containerd.toml"), config).unwrap();
+        let log = fs::File::create(at("containerd.log")).unwrap();
+        let mut command = Command::new(CONTAINERD[0]);
+        command.args(["--config", &at("containerd.toml")]).stdout(Stdio::null()).stderr(log);
+        let containerd = Self { daemon: command.spawn().unwrap(), socket };
+        let began = Instant::now();
+        while containerd.ctr(&["version"]).0 != 0 {
+            assert!(began.elapsed() < BOOT, "containerd does not listen");
+            sleep(Duration::from_millis(200));
+        }
+        containerd
+    }
+
+    fn ctr(&self, words: &[&str]) -> (i32, String, String) {
+        let mut command = Command::new(CONTAINERD[2]);
+        output_of(command.args(["-a", &self.socket]).args(words).stdin(Stdio::null()))
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+#[test]
+fn containerd_makes_microvms_with_it() {
+    if !here() {
+        return;
+    }
+    if CONTAINERD.iter().any(|program| !Path::new(program).exists()) {
+        return common::skip("engines", "no containerd").unwrap_or_default();
+    }
+    let Some(bundle) = Bundle::new("true", |_| {}) else { return };
+    let runtime = bundle.path("runtime");
+    let script = format!("#!/bin/sh\nexec {} oci \"$@\"\n", env!("CARGO_BIN_EXE_isolab"));
+    fs::write(&runtime, script).unwrap();
+    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o755)).unwrap();
+    let (runtime, rootfs) = (runtime.display().to_string(), bundle.path("rootfs"));
+    let containerd = Containerd::start(bundle.folder.path());
+    let run = |options: &[&str], id: &str, script: &str| {
+        let first = ["run", "--runc-binary", &runtime, "--annotation"];
+        let then = ["org.isolab.sandbox=microvm", "--rootfs", rootfs.to_str().unwrap(), id];
+        let words = [&first[..], &then[..1], options, &then[1..], &["sh", "-c", script]].concat();
+        containerd.ctr(&words)
+    };
+    let (code, output, errors) = run(&["--rm"], "one", "echo hello; exit 7");
+    assert_eq!((code, &*output), (7, "hello\n"), "{errors}");
+    let loops = "trap 'exit 33' TERM; while :; do sleep 0.1; done";
+    let (code, _, errors) = run(&["-d"], "two", loops);
+    assert_eq!(code, 0, "{errors}");
+    let exec = ["tasks", "exec", "--exec-id", "1", "two", "sh", "-c", "echo in; exit 3"];
+    bundle.wait_until("a program is executed", || containerd.ctr(&exec).0 == 3);
+    let status = |word: &str| containerd.ctr(&["tasks", "ls"]).1.contains(word);
+    assert_eq!(containerd.ctr(&["tasks", "pause", "two"]).0, 0);
+    assert!(status("PAUSED"));
+    assert_eq!(containerd.ctr(&["tasks", "resume", "two"]).0, 0);
+    assert_eq!(containerd.ctr(&["tasks", "kill", "-s", "SIGTERM", "two"]).0, 0);
+    bundle.wait_until("it ends", || status("STOPPED"));
+    let (code, _, errors) = containerd.ctr(&["tasks", "delete", "two"]);
+    assert!(errors.contains("33"), "{code} {errors}");
+    assert_eq!(containerd.ctr(&["containers", "delete", "two"]).0, 0);
 }
 
 #[test]

@@ -111,13 +111,14 @@ extern "C" fn main(stack: *const usize) -> ! {
         wait_at(gate, report);
     }
     if BECOMES || mode == mode::BECOME {
-        tell(report, -execute(stack) as i32);
-        exit(127);
+        let errno = execute(stack);
+        tell(report, -errno as i32);
+        exit(code_of(errno));
     }
     let (child, errno) = start(stack, mode);
     tell(report, (-errno) as i32);
     if errno != 0 {
-        exit(127);
+        exit(code_of(errno));
     }
     // This process must not keep pipes open longer than the command: only the report stays.
     system_call(number::CLOSE_RANGE, [0, report.wrapping_sub(1), 0, 0, 0, 0]);
@@ -234,6 +235,11 @@ fn execute(stack: Stack) -> isize {
         }
     }
     reason
+}
+
+/// A shell's exit code for a command that was not executed: not found, or not executable.
+fn code_of(errno: isize) -> u8 {
+    if matches!(errno, ENOENT | ENOTDIR) { 127 } else { 126 }
 }
 
 /// Whether there is a file at `path`.

@@ -6,7 +6,7 @@ use crate::{
     child_descriptors,
     copy_up::Owners,
     hosts::{Files, NO_FILES},
-    mount::{Attributes, Mount, Options},
+    mount::{Attributes, Mount, Options, Peers},
     mount_calls::{Change, change},
     plan::{Slot, SyscallPlan},
     privileges,
@@ -33,6 +33,9 @@ pub(crate) struct Around<'a> {
     pub(crate) owners: Owners<'a>,
     /// Whether attributes are exactly as they are given.
     pub(crate) exact: bool,
+    /// Whether mounts made inside may show up on the host. An OCI runtime lets them do so only where
+    /// the root is shared: the mount of an engine that says `rshared` gets the host's all the same.
+    pub(crate) shares: bool,
     /// The container's own files of `/etc`.
     pub(crate) files: &'a Files,
 }
@@ -58,6 +61,7 @@ impl<'a> Around<'a> {
             of_mounts,
             owners,
             exact,
+            shares: !exact || spec.inside.propagation.is_some_and(|it| it.with == Peers::Shared),
             files,
         }
     }
@@ -98,7 +102,11 @@ impl<'a> Around<'a> {
         copy: Slot,
     ) {
         let words = |more| format!("mount_setattr of {}{more}", mount.destination.display());
-        let propagation = if mount.reaches_the_host() { 0 } else { libc::MS_PRIVATE };
+        let propagation = match (mount.reaches_the_host(), self.shares) {
+            (false, _) => libc::MS_PRIVATE,
+            (true, false) => libc::MS_SLAVE,
+            (true, true) => 0,
+        };
         let attributes = match self.exact {
             true => options.below,
             false => self.attributes_of_volume(mount, options),

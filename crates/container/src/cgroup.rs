@@ -27,7 +27,10 @@ mod write;
 
 use std::{
     fs, io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::{Path, PathBuf},
     thread::sleep,
     time::Duration,
@@ -42,7 +45,7 @@ use sandbox::{OutOfMemory, Question, Usage};
 
 use crate::{
     Error,
-    cgroup_layout::{Controller, Layout, OwnDirectory, Parent, Version},
+    cgroup_layout::{Controller, Hierarchy, Layout, OwnDirectory, Parent, Version},
     error::file,
     plan::SyscallPlan,
 };
@@ -94,6 +97,11 @@ pub fn cgroup_parents() -> Result<Vec<CgroupParent>, Error> {
         }
     }
     Ok(parents)
+}
+
+/// Whether version 2 limits memory on this host. `true` also where the hierarchies cannot be read.
+pub fn memory_is_in_v2() -> bool {
+    Layout::of_this_process().map_or(true, |layout| layout.v1(Controller::Memory).is_none())
 }
 
 /// The cgroup of one container: a directory in every hierarchy that a limit needs.
@@ -180,7 +188,12 @@ impl Cgroup {
         let Ok(layout) = Layout::of_this_process() else { return Vec::new() };
         let own = |made: &Made| {
             let Directory { path, version, .. } = &made.directory;
-            let hierarchies = layout.hierarchies.iter().filter(|it| path.starts_with(&it.point));
+            // By bytes first, which is quick: on version 1 each directory has ten candidates.
+            let is_above = |it: &&Hierarchy| {
+                let point = it.point.as_os_str().as_bytes();
+                path.as_os_str().as_bytes().starts_with(point) && path.starts_with(&it.point)
+            };
+            let hierarchies = layout.hierarchies.iter().filter(is_above);
             let hierarchy = hierarchies.max_by_key(|it| it.point.components().count())?;
             let name = hierarchy.point.file_name()?.to_owned();
             let links = match version {

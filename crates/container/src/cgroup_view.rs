@@ -55,12 +55,13 @@ impl<'a> CgroupView<'a> {
         plan.together("open_tree copies of its own cgroup".into(), |plan| {
             let copy = |plan: &mut SyscallPlan, directory: &'a OwnDirectory| {
                 let slot = mount_calls::copy_of_hosts(plan, &directory.path, false)?;
-                let words = format!("mount_setattr of {}", directory.path.display());
-                mount_calls::set_attributes_of_one(plan, words, slot, attributes);
                 Ok::<_, Error>((directory, slot))
             };
             if first.version == Version::V2 {
-                let directories = vec![copy(plan, first)?];
+                let (directory, slot) = copy(plan, first)?;
+                let words = format!("mount_setattr of {}", directory.path.display());
+                mount_calls::set_attributes_of_one(plan, words, slot, attributes);
+                let directories = vec![(directory, slot)];
                 return Ok(Self { shown: Some((mount, Kind::Unified)), directories });
             }
             let data = [("mode".to_owned(), Some("755".to_owned()))];
@@ -97,9 +98,10 @@ impl<'a> CgroupView<'a> {
                 Kind::Folder(folder) => {
                     mount_calls::attach(plan, path, *folder, target);
                     self.fill(plan, *folder)?;
-                    let words = format!("mount_setattr {}", path.display());
+                    // Of all of them at once, when the directories in it have been made.
+                    let words = format!("mount_setattr {} and what is in it", path.display());
                     let attributes = Options::of(mount).of_new();
-                    mount_calls::set_attributes_of_one(plan, words, *folder, attributes);
+                    mount_calls::set_attributes(plan, words, *folder, attributes);
                     Ok(())
                 }
             }
@@ -109,7 +111,10 @@ impl<'a> CgroupView<'a> {
     fn fill(&self, plan: &mut SyscallPlan, folder: Slot) -> Result<(), Error> {
         for (directory, slot) in &self.directories {
             let name = std::path::Path::new(&directory.name);
-            let place = lookup::directory(plan, folder, name, Links::Refused)?;
+            // The file system is new: it is not there yet.
+            lookup::make_directory(plan, folder, name, 0o755)?;
+            lookup::open(plan, folder, name, Links::Refused)?;
+            let place = plan.result();
             mount_calls::attach(plan, name, *slot, place);
             for link in directory.links.iter().filter(|link| directory.name != ***link) {
                 let arguments = [plan.text(name)?, folder.operand(), plan.text(link)?];

@@ -82,10 +82,7 @@ fn says(path: &Path, word: &str) -> bool {
 /// When it has no cgroup, its cgroup cannot freeze, or the caller may not change it.
 pub fn freeze(ledger: &Ledger, entry: &LedgerEntry) -> Result<()> {
     match Freezer::of(entry)? {
-        Freezer::Own(path) => {
-            write(&path.join("cgroup.freeze"), "1")?;
-            Ok(until_frozen(&path.join("cgroup.events"))?)
-        }
+        Freezer::Own(path) => Ok(freeze_own(&path)?),
         Freezer::Apart(path) => {
             match fs::create_dir(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -118,10 +115,7 @@ impl State {
     /// When none of its cgroups can freeze, or the caller may not change it.
     pub fn freeze(&self) -> Result<()> {
         match self.freezer() {
-            Some(path) if path.join("cgroup.freeze").exists() => {
-                write(&path.join("cgroup.freeze"), "1")?;
-                Ok(until_frozen(&path.join("cgroup.events"))?)
-            }
+            Some(path) if path.join("cgroup.freeze").exists() => Ok(freeze_own(path)?),
             Some(path) => Ok(hold(&path.join("freezer.state"))?),
             None => {
                 let why = "the container has no cgroup that can".into();
@@ -157,6 +151,17 @@ impl State {
         let has = |name: &str| self.cgroups().find(|path| path.join(name).exists());
         has("freezer.state").or_else(|| has("cgroup.freeze"))
     }
+}
+
+/// Freezes a cgroup of version 2. One that cannot be frozen goes on as a whole: the kernel's own threads, such
+/// as KVM's for a guest, are never frozen, and those that are would be so for ever.
+fn freeze_own(path: &Path) -> Result<(), Error> {
+    write(&path.join("cgroup.freeze"), "1")?;
+    let frozen = until_frozen(&path.join("cgroup.events"));
+    if frozen.is_err() {
+        let _ = write(&path.join("cgroup.freeze"), "0"); // the first failure is reported
+    }
+    frozen
 }
 
 /// Moves the container's processes into `path` and freezes them. A new child is in the directory of

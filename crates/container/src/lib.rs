@@ -246,6 +246,7 @@ impl<'a> Prepared<'a> {
         (kept.mounts, kept.terminal) = (Vec::new(), None);
         kept.close_others(&mut plan, "close what the child has opened"); // 5
         process::change_directory(&mut plan, &spec.way_out.directory)?; // 5
+        program::look_for(&mut plan, &spec.way_out, begin)?; // 5
         preserved::hand_over(&mut plan, spec.way_out.preserved as usize, begin); // 5
         let new_user = namespaces.user.is_new();
         let listener = privileges::drop_all(&mut plan, &spec.power, new_user)?; // 4

@@ -75,6 +75,13 @@ pub(crate) fn open(
     openat2(plan, Inside, words, (root.operand(), path), (libc::O_PATH, 0, links.resolve()))
 }
 
+/// Adds the step that fails with ENOTDIR if `found` is not a directory.
+pub(crate) fn is_directory(plan: &mut SyscallPlan, path: &Path, found: Slot) -> Result<(), Error> {
+    let words = format!("openat2 {} as a directory", path.display());
+    let how = (libc::O_PATH | libc::O_DIRECTORY, 0, Links::Refused.resolve());
+    openat2(plan, Inside, words, (found.operand(), Path::new(".")), how)
+}
+
 /// Adds the step that opens a file below `root` for reading.
 pub(crate) fn open_to_read(
     plan: &mut SyscallPlan,

@@ -130,6 +130,8 @@ pub(crate) struct SyscallPlan {
     under_heading: bool,
     /// The step at which the child waits for its launcher.
     gate: Option<usize>,
+    /// The steps that look for the program.
+    about_the_program: Range<usize>,
     exec: Exec,
     record: Record,
     /// The strings and structures that the operands point to.
@@ -141,11 +143,12 @@ impl Default for SyscallPlan {
         // A plan of the usual size is not reallocated: each page that it touches costs a page
         // fault.
         Self {
-            steps: Vec::with_capacity(224),
-            slots: Vec::with_capacity(96),
-            headings: Vec::with_capacity(32),
+            steps: Vec::with_capacity(448),
+            slots: Vec::with_capacity(160),
+            headings: Vec::with_capacity(64),
             under_heading: false,
             gate: None,
+            about_the_program: 0..0,
             exec: Exec::default(),
             record: Record::default(),
             kept: Kept::default(),
@@ -389,6 +392,14 @@ impl SyscallPlan {
         self.gate = Some(self.steps.len());
     }
 
+    /// The steps that `add` adds look for the program: one that fails says why it cannot be executed.
+    pub(crate) fn about_the_program<R>(&mut self, add: impl FnOnce(&mut Self) -> R) -> R {
+        let first = self.steps.len();
+        let result = add(self);
+        self.about_the_program = first..self.steps.len();
+        result
+    }
+
     /// Whether the child has made all steps before its gate, or has failed at one.
     pub(crate) fn is_at_gate(&self) -> bool {
         let has_failed = self.record.errno.load(Relaxed) != 0;
@@ -418,6 +429,9 @@ impl SyscallPlan {
             (Some(step), _) if refused => Progress::Refused { check: step.words.to_string() },
             (None, None) => Progress::Executed,
             (None, Some(errno)) => Progress::NotExecuted(errno),
+            (Some(_), Some(errno)) if self.about_the_program.contains(&index) => {
+                Progress::NotExecuted(errno)
+            }
             (Some(step), errno) => Progress::Stuck { step: step.words.to_string(), errno },
         }
     }

@@ -213,8 +213,8 @@ fn id_map(file: &str) -> String {
 }
 
 /// Whether this process is in a user namespace other than the initial one, which maps every id to
-/// itself.
-pub(crate) fn in_user_namespace() -> bool {
+/// itself (user_namespaces(7)).
+pub fn in_user_namespace() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
         let map = id_map("uid_map");

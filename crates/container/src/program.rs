@@ -9,7 +9,8 @@ use std::{
 };
 
 use host::sealed_memfd;
-use sandbox::{Program, environment};
+use nix::{errno::Errno, libc, unistd::AccessFlags};
+use sandbox::{Program, Question::WayOut, environment};
 
 use crate::{
     Begin, Error,
@@ -72,6 +73,46 @@ impl First {
             Self::Become => matches!(begin, Begin::OnByte(_)),
         }
     }
+}
+
+/// Looks whether there is a command, before it waits to be started: whoever creates a container is told
+/// then. Afterwards its filter may forbid to look. Whether the container's user may execute what is
+/// there is known only when it is tried.
+pub(crate) fn look_for(
+    plan: &mut SyscallPlan,
+    way_out: &spec::WayOut,
+    begin: Begin<'_>,
+) -> Result<(), Error> {
+    let (Program::Command(words), Begin::OnByte(_)) = (&way_out.program, begin) else {
+        return Ok(());
+    };
+    plan.about_the_program(|plan| match &*candidates(words, &way_out.environment) {
+        [] => match words.first() {
+            Some(path) => access(plan, Path::new(path), AccessFlags::X_OK),
+            None => Ok(()),
+        },
+        all => one_of(plan, all),
+    })
+}
+
+/// One of these files has to be there.
+fn one_of(plan: &mut SyscallPlan, paths: &[PathBuf]) -> Result<(), Error> {
+    let Some((first, others)) = paths.split_first() else { return Ok(()) };
+    access(plan, first, AccessFlags::F_OK)?;
+    match others {
+        [] => Ok(()),
+        _ => plan.if_failed(&[Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES], |plan| {
+            one_of(plan, others)
+        }),
+    }
+}
+
+fn access(plan: &mut SyscallPlan, path: &Path, how: AccessFlags) -> Result<(), Error> {
+    let words = format!("faccessat {}", path.display());
+    let address = plan.text(path)?;
+    let arguments = [libc::AT_FDCWD as usize, address, how.bits() as usize];
+    plan.step(WayOut, words, libc::SYS_faccessat, arguments);
+    Ok(())
 }
 
 /// Ends `plan` with the program of a container, after

@@ -64,19 +64,38 @@ fn nothing_runs_before_the_start_and_what_ran_is_told() {
 }
 
 #[test]
-fn a_program_that_is_not_there_is_an_error_of_the_start() {
+fn a_program_that_is_not_there_is_an_error_of_the_creation() {
     if !ready() {
         return;
     }
     for init in [true, false] {
         let (place, shared, _) = place();
         let mut spec = spec("true", &shared);
-        spec.way_out.program = Program::Command(vec!["/no/such".into()]);
+        spec.way_out.init = init;
+        for (program, code) in [("/no/such", 127), ("no-such", 127), ("/etc/passwd", 126)] {
+            spec.way_out.program = Program::Command(vec![program.into()]);
+            let created = Prepared::new(&spec).unwrap().create(&place.path().join("start"));
+            let error = created.map(container::Created::detach).unwrap_err();
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_is_an_error_of_the_start() {
+    if !ready() {
+        return;
+    }
+    for init in [true, false] {
+        let (place, shared, _) = place();
+        let mut spec = spec("true", &shared);
+        // A directory can be entered, and not executed.
+        spec.way_out.program = Program::Command(vec!["/etc".into()]);
         spec.way_out.init = init;
         let mut created =
             Prepared::new(&spec).unwrap().create(&place.path().join("start")).unwrap();
         let error = created.start().unwrap_err();
-        assert_eq!(error.exit_code(), 127, "{error}");
+        assert_eq!(error.exit_code(), 126, "{error}");
         created.state().delete().unwrap();
     }
 }

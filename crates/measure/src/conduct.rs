@@ -9,10 +9,22 @@ use std::{
 };
 
 use microvm::kernels;
+use report::{Method, Order};
 use sandbox::chain;
 use tempfile::TempDir;
 
-use crate::{Cancellation, Collection, CompareOptions, MeasureOptions, Part, message::Message};
+use crate::{
+    Amount, Cancellation, Collection, CompareOptions, MeasureOptions, Part,
+    host_load::HostLoad,
+    message::Message,
+    peers::{PeerSet, remove_leftovers},
+};
+
+/// How long a start by a peer takes, roughly: slow ones sit out most rounds.
+const PEER_MILLISECONDS: u64 = 150;
+
+/// How long one of many instances takes to start and to end, in all sandboxes together, roughly.
+const INSTANCE_MILLISECONDS: u64 = 40;
 
 /// What the caller of [`conduct`] supplies.
 pub trait Caller {
@@ -49,24 +61,41 @@ pub fn conduct(
     cancellation: &Cancellation,
     caller: &mut dyn Caller,
 ) -> Result<Collection, Cancelled> {
-    let mut collection = Collection::default();
+    let mut collection = Collection::by(method(options));
+    let mut load = HostLoad::start();
     // Where measuring processes put what is temporary: one that is killed removes nothing itself.
     let scratch = tempfile::tempdir().ok();
     let scratch = scratch.as_ref().map(TempDir::path);
-    caller.expects(Part::ALL.iter().map(|part| duration(*part, options)).sum());
-    for part in Part::ALL {
-        let amount = part.amount(options.quick);
+    let parts = Part::ALL.map(|part| {
+        let in_nest = is_in_nest(part);
+        (part, in_nest, amount(part, options, in_nest))
+    });
+    let duration = |(part, _, amount): &(Part, bool, Amount)| {
+        let Amount { processes, warm_up, rounds, .. } = *amount;
+        u64::from(processes * (warm_up + rounds)) * milliseconds(*part, options)
+    };
+    caller.expects(parts.iter().map(duration).sum());
+    for (part, in_nest, amount) in parts {
         let mut reason = String::from("the measuring process did not report it");
         for process in 0..amount.processes {
             caller.begins(part, process, amount.processes);
             let ended = one(
-                &process_options(part, process, options),
+                &MeasureOptions {
+                    part,
+                    process,
+                    seed: options.seed,
+                    quick: options.quick,
+                    rounds: Some(amount.rounds),
+                    in_nest,
+                    peers: peers_of(part, options),
+                    density: options.density.filter(|_| part == Part::Density),
+                },
                 scratch,
                 cancellation,
                 caller,
                 |message, caller| {
                     if message == Message::Round {
-                        caller.advances(amount.milliseconds);
+                        caller.advances(milliseconds(part, options));
                     }
                     collection.take(message, process);
                 },
@@ -75,28 +104,70 @@ pub fn conduct(
                 Ok(failed) => reason = failed.unwrap_or(reason),
                 Err(error) => reason = format!("measuring failed: {}", chain(&error)),
             }
+            // A process that was killed removes nothing itself.
+            let left = scratch.map_or(0, remove_leftovers);
+            if left > 0 {
+                let text =
+                    format!("{left} containers of peers were left by a killed process, removed");
+                collection.take(Message::Fact("leftovers".into(), text), process);
+            }
             if cancellation.is_cancelled() {
                 return Err(Cancelled);
             }
+            collection.condition(load.since(&part.to_string()));
         }
         collection.complete(part, &reason);
     }
     Ok(collection)
 }
 
-fn duration(part: Part, options: &CompareOptions) -> u64 {
-    let amount = part.amount(options.quick);
-    let rounds = amount.warm_up + options.rounds.unwrap_or(amount.rounds);
-    u64::from(amount.processes) * u64::from(rounds) * amount.milliseconds
+/// The programs of others that take part in `part`.
+fn peers_of(part: Part, options: &CompareOptions) -> PeerSet {
+    match part {
+        Part::Cold | Part::Footprint => options.peers,
+        _ => PeerSet::default(),
+    }
 }
 
-fn process_options(part: Part, process: u32, options: &CompareOptions) -> MeasureOptions {
-    let in_nest = part == Part::Linux
+/// How long a round of `part` takes, roughly.
+fn milliseconds(part: Part, options: &CompareOptions) -> u64 {
+    let peers = peers_of(part, options).count();
+    let instances = options.density.filter(|_| part == Part::Density).unwrap_or(0);
+    part.amount(options.quick).milliseconds
+        + u64::from(peers) * PEER_MILLISECONDS
+        + u64::from(instances) * INSTANCE_MILLISECONDS
+}
+
+/// How the parts with the most rounds are measured.
+fn method(options: &CompareOptions) -> Method {
+    let amounts = Part::ALL.map(|part| part.amount(options.quick));
+    let most = amounts.into_iter().max_by_key(|it| it.processes * it.rounds);
+    let Amount { processes, warm_up, rounds, .. } = most.expect("there are parts");
+    let rounds = options.rounds.unwrap_or(rounds);
+    Method { processes, rounds, warm_up, order: Order::Balanced, measured_twice: true }
+}
+
+/// Whether a part is measured in a nest: where this host can boot no Linux guest itself.
+fn is_in_nest(part: Part) -> bool {
+    part == Part::Linux
         && microvm::linux::available().is_err()
         && nest::available().is_ok()
-        && kernels::chosen().is_ok();
-    let &CompareOptions { seed, quick, rounds } = options;
-    MeasureOptions { part, process, seed, quick, rounds, in_nest }
+        && kernels::chosen().is_ok()
+}
+
+/// How often a part is repeated, fixed before anything is measured. A nest takes longer to boot than
+/// a round, and its clock counts instructions: what differs between two of them is little.
+fn amount(part: Part, options: &CompareOptions, in_nest: bool) -> Amount {
+    let usual = part.amount(options.quick);
+    let usual = match in_nest && !options.quick {
+        true => Amount { processes: 2, rounds: 5, ..usual },
+        false => usual,
+    };
+    // Many instances take long to start, and each of them is a sample.
+    if part == Part::Density && options.density.is_some() {
+        return Amount { processes: 1, rounds: 1, ..usual };
+    }
+    Amount { rounds: options.rounds.unwrap_or(usual.rounds), ..usual }
 }
 
 /// Runs one measuring process to its end; returns why it failed, if it did.

@@ -22,9 +22,7 @@ impl Error {
 
     /// That `command` failed and wrote `errors` to standard error.
     pub(crate) fn of_command(command: &str, status: ExitStatus, errors: &[u8]) -> Self {
-        let errors = String::from_utf8_lossy(errors);
-        let errors = errors.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self::new(format!("{command} ended with {status}: {errors}"))
+        Self::new(format!("{command} ended with {status}: {}", words(errors)))
     }
 }
 
@@ -43,5 +41,29 @@ impl From<sandbox::Error> for Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::new(chain(&error))
+    }
+}
+
+/// The beginning of what a command wrote, on one line.
+pub(crate) fn words(bytes: &[u8]) -> String {
+    const MOST: usize = 300;
+    let text = String::from_utf8_lossy(bytes);
+    let is_text = |c: &char| !c.is_control() || c.is_whitespace();
+    let text: String = text.chars().filter(is_text).collect();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(MOST) {
+        None => text,
+        Some((at, _)) => format!("{}...", &text[..at]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_short_and_without_control_characters() {
+        assert_eq!(words(b"\x1b[31mred\x07\n  text"), "[31mred text");
+        assert!(words(&[b'x'; 5000]).len() < 400);
     }
 }

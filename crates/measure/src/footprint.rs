@@ -1,25 +1,37 @@
-//! The footprint of one instance: memory of its launcher, and disk.
+//! The footprint of one instance: memory of its launcher once that stands still, and disk.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Write},
-    os::fd::AsRawFd,
+    io::{self, Write},
+    mem,
     path::Path,
-    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
-use host::{Mapping, mappings, process_tree, sealed_memfd};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use report::{Unit, metric};
-use sandbox::Builtin;
 
-use crate::{Error, Session, Subject, message::Message};
+use crate::{
+    Error, MeasureOptions, Part, Session,
+    idle::{Idle, Idler},
+    message::Message,
+    peers::Peer,
+    session::Labelled as _,
+    settling::{Settling, Verdict},
+};
+
+/// How often memory is read while it is not yet known to stand still.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Measures memory and disk of one idle instance, in every sandbox.
-pub fn measure<W: Write>(session: &mut Session<W>, isolab: &Path) -> io::Result<()> {
+///
+/// In each round one instance of every sandbox and of every peer is started, and all of them are read
+/// until each stands still: so they wait for their launchers together. No two of isolab's share a
+/// page.
+pub fn measure<W: Write>(
+    session: &mut Session<W>,
+    isolab: &Path,
+    options: &MeasureOptions,
+) -> io::Result<()> {
     let counted = [
         (
             metric::FOOTPRINT_MEMORY,
@@ -28,74 +40,125 @@ pub fn measure<W: Write>(session: &mut Session<W>, isolab: &Path) -> io::Result<
         ),
         (
             metric::FOOTPRINT_DISK,
-            "blocks of what has to be stored for `hello` besides isolab itself, which all share: \
-             the program; its root directory is made in memory",
+            "blocks (st_blocks) of what has to be stored for `hello` besides isolab itself, which \
+             all share: the program, in a file of its own; its root directory is made in memory",
         ),
     ];
     for (name, value) in counted {
         session.writer.write(&Message::Fact(name.into(), value.into()))?;
     }
-    // A copy: pages that this process maps as well would count half.
-    let program = sealed_memfd(File::open(isolab)?)?;
-    session.rounds(|subject| {
-        let memory = launcher_bytes(&program, subject)?;
-        Ok(vec![
-            (metric::FOOTPRINT_MEMORY, Unit::Bytes, memory as f64),
-            (metric::FOOTPRINT_DISK, Unit::Bytes, disk_bytes(subject.label)),
-        ])
-    })
-}
-
-/// Starts an `isolab run` that idles, and adds up the memory of it and of all its descendants.
-fn launcher_bytes(program: &File, subject: &Subject) -> Result<u64, Error> {
-    let mut launcher = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
-        .args(["run", "--in", subject.sandbox.name(), "idle"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let bytes = idle_bytes(&mut launcher);
-    // As `isolab stop` does: a microVM has no standard input whose end it could wait for.
-    let pid = Pid::from_raw(launcher.id().cast_signed());
-    kill(pid, Signal::SIGTERM).map_err(io::Error::from)?;
-    let ended = launcher.wait_with_output()?;
-    bytes.map_err(|error| match ended.stderr.is_empty() {
-        true => error,
-        false => Error::of_command("isolab run", ended.status, &ended.stderr),
-    })
-}
-
-fn idle_bytes(launcher: &mut Child) -> Result<u64, Error> {
-    let output = launcher.stdout.as_mut().expect("it was asked for");
-    if BufReader::new(output).read_line(&mut String::new())? == 0 {
-        return Err(Error::new("it ended before it was idle"));
+    let own = mem::take(&mut session.subjects);
+    let mut idlers: Vec<_> =
+        own.iter().map(|subject| Idler::Isolab { program: isolab, subject }).collect();
+    for definition in options.peers.iter() {
+        match Peer::prepare_idle(definition) {
+            Ok(peer) => {
+                session.writer.write(&Message::Subject(peer.name().into(), peer.subject()))?;
+                let none = Error::new("what it is made of is installed on the host, for all");
+                session.writer.gaps(&[metric::FOOTPRINT_DISK], peer.name(), &none)?;
+                idlers.push(Idler::Peer(Box::new(peer)));
+            }
+            Err(error) => {
+                session.writer.gaps(Part::Footprint.metrics(), definition.name, &error)?;
+            }
+        }
     }
-    let mut bytes = 0;
-    for pid in process_tree(launcher.id()) {
-        let path = format!("/proc/{pid}/smaps");
-        let text = fs::read_to_string(&path)
-            .map_err(|error| Error::new(format!("read {path}: {error}")))?;
-        let own = mappings(&text).filter(|mapping| !is_guest_memory(mapping));
-        bytes += own.map(|mapping| mapping.pss).sum::<u64>();
+    let mut failed = vec![false; idlers.len()];
+    let mut settled = Vec::new();
+    for round in session.rounds_that_count() {
+        let order = session.turns(round, idlers.len());
+        let order: Vec<_> = order.into_iter().filter(|index| !failed[*index]).collect();
+        for (index, memory) in memory_of(&idlers, &order) {
+            let idler = &idlers[index];
+            match memory.and_then(|memory| Ok((memory, idler.disk_bytes()?))) {
+                Ok((Settled { bytes, after }, disk)) => {
+                    settled.push(after);
+                    let memory = Some((metric::FOOTPRINT_MEMORY, bytes as f64));
+                    let disk = disk.map(|bytes| (metric::FOOTPRINT_DISK, bytes));
+                    for (metric, value) in [memory, disk].into_iter().flatten() {
+                        session.write_of(idler, (metric, Unit::Bytes, value), round)?;
+                    }
+                }
+                Err(error) => {
+                    failed[index] = true;
+                    session.writer.gaps(idler.metrics(), idler.label(), &error)?;
+                }
+            }
+        }
+        session.writer.write(&Message::Round)?;
     }
-    if bytes == 0 {
-        // The mappings of a process that has just ended are an empty file.
-        return Err(Error::new("none of its processes had any memory"));
-    }
-    Ok(bytes)
+    session.writer.write(&Message::Fact("footprint.memory.moment".into(), moments(&settled)))
 }
 
-/// A launcher maps nothing else of that size.
-fn is_guest_memory(mapping: &Mapping<'_>) -> bool {
-    mapping.name.contains("guest") || mapping.size >= 32 << 20
+/// When memory was read, in words.
+fn moments(settled: &[Option<Duration>]) -> String {
+    let seconds = || settled.iter().flatten().map(Duration::as_secs_f64);
+    let (first, last) = (seconds().fold(f64::MAX, f64::min), seconds().fold(0.0, f64::max));
+    let restless = settled.iter().filter(|after| after.is_none()).count();
+    let mut text = format!(
+        "once it had moved by no more than 1 % for {} s: {first:.1} to {last:.1} s after the \
+         program spoke",
+        Settling::STILL.as_secs_f64()
+    );
+    if restless > 0 {
+        text += &format!(
+            "; {restless} of {} never stood still and were read after {} s",
+            settled.len(),
+            Settling::MOST.as_secs_f64()
+        );
+    }
+    text
 }
 
-/// What a file system of 4 KiB blocks needs for the `hello` of the sandbox with that label.
-pub fn disk_bytes(label: &str) -> f64 {
-    const BLOCK: usize = 4096;
-    let program = match label {
-        "microvm" => Builtin::Hello.bare_elf(),
-        _ => Builtin::Hello.linux_elf(),
-    };
-    program.len().next_multiple_of(BLOCK) as f64
+/// The memory of an idle instance.
+struct Settled {
+    bytes: u64,
+    /// How long after its first line; `None` if it never stood still.
+    after: Option<Duration>,
+}
+
+/// Starts an instance of each of these, in this order, and reads the memory of each once that stands
+/// still.
+fn memory_of(idlers: &[Idler<'_>], order: &[usize]) -> Vec<(usize, Result<Settled, Error>)> {
+    let mut waiting = Vec::new();
+    let mut found = Vec::new();
+    for &index in order {
+        match Idle::start(&idlers[index]) {
+            Ok(idle) => waiting.push((index, idle, Settling::begin())),
+            Err(error) => found.push((index, Err(error))),
+        }
+    }
+    while !waiting.is_empty() {
+        thread::sleep(PAUSE);
+        let mut left = Vec::new();
+        for (index, launcher, mut settling) in waiting {
+            let read = launcher.bytes().map(|bytes| (settling.take(bytes), bytes));
+            match read {
+                Ok((Verdict::Moves, _)) => left.push((index, launcher, settling)),
+                Ok((Verdict::Stands(after), bytes)) => {
+                    let settled = Settled { bytes, after: Some(after) };
+                    found.push((index, launcher.stop().map(|()| settled)));
+                }
+                Ok((Verdict::NeverStands, bytes)) => {
+                    let settled = Settled { bytes, after: None };
+                    found.push((index, launcher.stop().map(|()| settled)));
+                }
+                Err(error) => found.push((index, Err(launcher.why(error)))),
+            }
+        }
+        waiting = left;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_stood_still_is_said() {
+        let text = moments(&[Some(Duration::from_millis(2300)), None]);
+        assert!(text.contains("2.3 to 2.3 s") && text.contains("1 of 2 never"), "{text}");
+        assert!(!moments(&[Some(Duration::from_secs(3))]).contains("never"));
+    }
 }

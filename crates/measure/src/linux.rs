@@ -11,10 +11,11 @@ use std::{
 
 use microvm::{LinuxVm, kernels, linux::SavedVm};
 use report::{Unit, metric};
-use sandbox::{Builtin, Milestone, Sandbox as _};
+use sandbox::{Milestone, Sandbox as _};
 
 use crate::{
     Error, Part, Session, Subject, Value,
+    disk::{disk_bytes, stored_bytes},
     message::Message,
     outcome::{ensure_success, hello},
     subjects::{AGAIN, LINUX},
@@ -113,15 +114,12 @@ fn one(subject: &Subject, kernel: Option<u64>) -> Result<Vec<Value>, Error> {
             values.push((metric::LINUX_DENSITY, Unit::Count, (GIB / bytes as f64).floor()));
         }
     }
-    let program = match subject.label {
-        "microvm" => Builtin::Hello.bare_elf().len(),
-        LINUX => Builtin::Hello.linux_elf().len() + guest::INIT.len(),
-        _ => Builtin::Hello.linux_elf().len(),
-    };
+    let init = if subject.label == LINUX { stored_bytes(guest::INIT)? } else { 0 };
+    let program = disk_bytes(subject.label)? + init as f64;
     let own = if subject.label == LINUX { kernel } else { Some(0) };
     values.extend(own.map(|own| {
-        let disk = own + (program as u64).next_multiple_of(4096);
-        (metric::LINUX_DISK, Unit::Bytes, disk as f64)
+        let disk = own as f64 + program;
+        (metric::LINUX_DISK, Unit::Bytes, disk)
     }));
     Ok(values)
 }

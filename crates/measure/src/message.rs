@@ -19,6 +19,8 @@ pub enum Message {
     Trace(ScheduleTrace),
     /// What can be seen from inside.
     Probe(Probe),
+    /// A program of others takes part: the name of its series, its version and command line.
+    Subject(String, report::Subject),
     /// What was counted, for the provenance: its name and its value.
     Fact(String, String),
     /// One round is over.

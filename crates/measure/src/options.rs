@@ -1,6 +1,6 @@
 //! What a comparison and its measuring processes are asked for.
 
-use crate::Part;
+use crate::{Part, peers::PeerSet};
 
 /// A whole comparison.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +11,10 @@ pub struct CompareOptions {
     pub seed: u64,
     /// Rounds in each process; the default depends on the part.
     pub rounds: Option<u32>,
+    /// The programs of others that take part.
+    pub peers: PeerSet,
+    /// So many instances at once, with a curve of memory and start-up; the default is the part's.
+    pub density: Option<u32>,
 }
 
 /// One measuring process: one part of the comparison.
@@ -28,4 +32,8 @@ pub struct MeasureOptions {
     pub rounds: Option<u32>,
     /// Whether the process runs in a nest.
     pub in_nest: bool,
+    /// The programs of others that take part, if it is a part in which they do.
+    pub peers: PeerSet,
+    /// So many instances at once, if it is the part of that.
+    pub density: Option<u32>,
 }

@@ -23,6 +23,8 @@ pub enum Part {
     Density,
     /// CPU time in slices.
     Slices,
+    /// A file written and read.
+    Io,
     /// A whole Linux guest beside the others.
     Linux,
 }
@@ -42,7 +44,7 @@ pub struct Amount {
 
 impl Part {
     /// All parts in the order in which they are measured.
-    pub const ALL: [Part; 9] = [
+    pub const ALL: [Part; 10] = [
         Self::Probes,
         Self::Startup,
         Self::Cold,
@@ -51,6 +53,7 @@ impl Part {
         Self::Images,
         Self::Density,
         Self::Slices,
+        Self::Io,
         Self::Linux,
     ];
 
@@ -70,18 +73,20 @@ impl Part {
             (Self::Cold, false) => amount(6, 3, 20, 60),
             // As few as a verdict takes.
             (Self::Programs, true) => amount(2, 1, 3, 800),
-            (Self::Programs, false) => amount(5, 1, 5, 1500),
-            (Self::Footprint, true) => amount(1, 0, 2, 300),
-            (Self::Footprint, false) => amount(3, 0, 5, 300),
+            (Self::Programs, false) => amount(5, 1, 4, 1500),
+            (Self::Footprint, true) => amount(1, 0, 2, 3200),
+            (Self::Footprint, false) => amount(5, 0, 2, 3200),
             (Self::Images, true) => amount(1, 0, 1, 1000),
             // Made anew in each process: what differs is chance.
-            (Self::Images, false) => amount(3, 0, 2, 500),
+            (Self::Images, false) => amount(5, 0, 1, 700),
             (Self::Density, true) => amount(1, 0, 1, 500),
-            (Self::Density, false) => amount(3, 0, 1, 4000),
-            (Self::Slices, true) => amount(1, 0, 1, 6500),
-            (Self::Slices, false) => amount(3, 0, 1, 16_000),
+            (Self::Density, false) => amount(5, 0, 1, 3500),
+            (Self::Slices, true) => amount(1, 0, 1, 7500),
+            (Self::Slices, false) => amount(5, 0, 1, 12_500),
+            (Self::Io, true) => amount(1, 1, 3, 400),
+            (Self::Io, false) => amount(5, 1, 4, 500),
             (Self::Linux, true) => amount(1, 0, 2, 4000),
-            (Self::Linux, false) => amount(2, 0, 5, 3000),
+            (Self::Linux, false) => amount(5, 0, 2, 4000),
         }
     }
 
@@ -96,6 +101,7 @@ impl Part {
             Self::Images => "disk of images",
             Self::Density => "many at once",
             Self::Slices => "CPU time in slices",
+            Self::Io => "a file written and read",
             Self::Linux => "a whole Linux guest",
         }
     }
@@ -120,6 +126,7 @@ impl Part {
             ],
             Self::Cold => &[
                 metric::STARTUP_COLD_FIRST_BYTE,
+                metric::STARTUP_COLD_EXITED,
                 metric::STARTUP_IMAGE_FIRST_BYTE,
                 metric::STARTUP_ENGINE_FIRST_BYTE,
                 metric::STARTUP_DOCKERD_FIRST_BYTE,
@@ -150,7 +157,9 @@ impl Part {
                 metric::SLICES_RR_SHARE,
                 metric::SLICES_NORMAL_SLICE,
                 metric::SLICES_NORMAL_SHARE,
+                metric::SLICES_TOGETHER,
             ],
+            Self::Io => &[metric::IO_DISK],
             Self::Linux => &[
                 metric::LINUX_ENTERED,
                 metric::LINUX_FIRST_BYTE,
@@ -173,6 +182,7 @@ impl Part {
             Self::Images => "images",
             Self::Density => "density",
             Self::Slices => "slices",
+            Self::Io => "io",
             Self::Linux => "linux",
         }
     }

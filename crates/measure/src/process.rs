@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    MeasureOptions, Part, Session, density, footprint, images, linux, probes, programs, slices,
-    startup,
+    MeasureOptions, Part, Session, cold, density, footprint, images, io_rates, linux, probes,
+    programs, slices, startup,
 };
 
 /// Measures one part and writes what it finds to `output`, a [`Message`](crate::Message) a line.
@@ -21,12 +21,13 @@ pub fn measure(options: &MeasureOptions, isolab: &Path, output: impl Write) -> i
     match options.part {
         Part::Probes => probes::look(&mut session),
         Part::Startup => startup::warm(&mut session),
-        Part::Cold => startup::cold(&mut session, isolab, options.quick),
+        Part::Cold => cold::measure(&mut session, isolab, options),
         Part::Programs => programs::measure(&mut session, options.quick),
-        Part::Footprint => footprint::measure(&mut session, isolab),
+        Part::Footprint => footprint::measure(&mut session, isolab, options),
         Part::Images => images::measure(&mut session, isolab),
-        Part::Density => density::measure(&mut session, options.quick),
+        Part::Density => density::measure(&mut session, options),
         Part::Slices => slices::measure(&mut session, options.quick),
+        Part::Io => io_rates::measure(&mut session, isolab, options.quick),
         Part::Linux => linux::measure(&mut session, options.in_nest),
     }
 }

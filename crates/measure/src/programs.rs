@@ -24,8 +24,8 @@ struct Program {
 }
 
 impl Task for Program {
-    fn metric(&self) -> &'static str {
-        self.metric
+    fn metrics(&self) -> Vec<&'static str> {
+        vec![self.metric]
     }
 }
 

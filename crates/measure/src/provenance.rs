@@ -7,15 +7,18 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use host::{pressure, stolen};
-use microvm::Flavour;
+use host::{memory_field, pressure, stolen};
+use microvm::{Flavour, kernels};
 use report::Provenance;
 use sandbox::chain;
+
+use crate::host_load::Clocks;
 
 /// Records the host before and after a measurement.
 pub struct ProvenanceRecorder {
     command: String,
     began: Instant,
+    clocks: Clocks,
     unix_seconds: u64,
     stolen: Option<(u64, u64)>,
     host: BTreeMap<String, String>,
@@ -30,6 +33,7 @@ impl ProvenanceRecorder {
         Self {
             command: command.into(),
             began: Instant::now(),
+            clocks: Clocks::now(),
             unix_seconds: since.map_or(0, |since| since.as_secs()),
             stolen: stolen(&file("/proc/stat")),
             host,
@@ -50,13 +54,16 @@ impl ProvenanceRecorder {
             let percent = 100.0 * after.saturating_sub(before) as f64 / (to - from).max(1) as f64;
             self.host.insert("steal".into(), format!("{percent:.1} % of CPU time went to others"));
         }
+        let clocks = self.clocks.until(Clocks::now());
+        self.host.extend(clocks.into_iter().map(|(name, text)| (name.to_owned(), text)));
         Provenance {
             command: self.command,
             began_unix_seconds: self.unix_seconds,
             took_seconds: self.began.elapsed().as_secs_f64(),
-            commit: commit(),
+            commit: env!("ISOLAB_COMMIT").to_owned(),
             seed,
             host: self.host,
+            isolab: env!("CARGO_PKG_VERSION").to_owned(),
             ..Provenance::default()
         }
     }
@@ -71,6 +78,10 @@ fn host() -> BTreeMap<String, String> {
         ("cpu", cpu()),
         ("logical cpus", std::thread::available_parallelism().map_or(1, usize::from).to_string()),
         ("kernel", file("/proc/sys/kernel/osrelease")),
+        ("memory", memory()),
+        ("guest kernel", guest_kernel()),
+        ("qemu", qemu()),
+        ("build", build().to_owned()),
         ("hz", hz()),
         ("mitigations", mitigations()),
         ("cgroup", cgroup()),
@@ -179,18 +190,33 @@ fn load() -> String {
     }
 }
 
-/// The commit of the checkout that the command is run in, if it is one of isolab.
-fn commit() -> String {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    if git(&["ls-files", "crates/sandbox/src/lib.rs"]).is_none_or(|found| found.is_empty()) {
-        return String::new();
+/// The RAM that the kernel manages.
+fn memory() -> String {
+    match memory_field(&file("/proc/meminfo"), "MemTotal") {
+        Some(bytes) => format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64),
+        None => "unknown".into(),
     }
-    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]);
-    let mark = if dirty.is_none_or(|changes| changes.is_empty()) { "" } else { "-dirty" };
-    git(&["rev-parse", "HEAD"]).map(|commit| commit + mark).unwrap_or_default()
+}
+
+/// The kernel of Linux guests.
+fn guest_kernel() -> String {
+    kernels::chosen().map_or_else(|error| format!("none: {}", chain(&error)), |it| it.name)
+}
+
+/// The version of the QEMU that emulates nests.
+fn qemu() -> String {
+    let output = Command::new("qemu-system-x86_64").arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let first = text.ok().and_then(|text| text.lines().next().map(str::to_owned));
+    first.unwrap_or_else(|| "not installed".into())
+}
+
+/// How the program that measures was compiled.
+fn build() -> &'static str {
+    match env!("ISOLAB_PROFILE") {
+        "release" => "release",
+        _ => "debug: isolab's own times are too long",
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! The rounds of a measuring process: every sandbox once in each, in an order that the seed decides.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    mem,
+};
 
 use report::Unit;
 
 use crate::{
     Amount, Error, MeasureOptions, Part,
     message::{Measurement, Message, MessageWriter},
-    subjects::{Missing, Subject, again, order, subjects},
+    order::order,
+    subjects::{Missing, Subject, again, subjects},
 };
 
 /// A number with its metric.
@@ -47,8 +51,8 @@ impl<W: Write> Session<W> {
         &mut self,
         mut measure: impl FnMut(&Subject) -> Result<Vec<Value>, Error>,
     ) -> io::Result<()> {
-        let metrics = self.part.metrics();
-        self.each(&[()], |subject, ()| measure(subject), |()| metrics.to_vec())
+        let whole = [WholePart(self.part)];
+        self.rounds_of(&whole, |subject, _| measure(subject))
     }
 
     /// The same for each of several `tasks`, which fail one by one.
@@ -57,21 +61,25 @@ impl<W: Write> Session<W> {
         tasks: &[T],
         measure: impl FnMut(&Subject, &T) -> Result<Vec<Value>, Error>,
     ) -> io::Result<()> {
-        self.each(tasks, measure, |task| vec![task.metric()])
+        let subjects = mem::take(&mut self.subjects);
+        let done = self.rounds_among(&subjects, tasks, measure);
+        self.subjects = subjects;
+        done
     }
 
-    fn each<T>(
+    /// The same for others than the sandboxes alone.
+    pub fn rounds_among<S: Labelled, T: Task>(
         &mut self,
+        subjects: &[S],
         tasks: &[T],
-        mut measure: impl FnMut(&Subject, &T) -> Result<Vec<Value>, Error>,
-        metrics: impl Fn(&T) -> Vec<&'static str>,
+        mut measure: impl FnMut(&S, &T) -> Result<Vec<Value>, Error>,
     ) -> io::Result<()> {
         let Amount { warm_up, rounds, .. } = self.amount;
-        let mut failed = vec![false; self.subjects.len() * tasks.len()];
+        let mut failed = vec![false; subjects.len() * tasks.len()];
         for round in 0..warm_up + rounds {
             for (number, task) in tasks.iter().enumerate() {
-                for index in order(self.seed, self.process, round, self.subjects.len()) {
-                    let subject = &self.subjects[index];
+                for index in self.turns(round, subjects.len()) {
+                    let subject = &subjects[index];
                     let failed = &mut failed[index * tasks.len() + number];
                     if *failed {
                         continue;
@@ -80,12 +88,14 @@ impl<W: Write> Session<W> {
                         Ok(_) if round < warm_up => {}
                         Ok(values) => {
                             for value in values {
-                                self.writer.write(&measured(subject, value, round - warm_up))?;
+                                let (label, caveat) = (subject.label(), subject.caveat());
+                                let message = message(label, caveat, value, round - warm_up);
+                                self.writer.write(&message)?;
                             }
                         }
                         Err(error) => {
                             *failed = true;
-                            self.writer.gaps(&metrics(task), subject.label, &error)?;
+                            self.writer.gaps(&task.metrics(), subject.label(), &error)?;
                         }
                     }
                 }
@@ -95,9 +105,29 @@ impl<W: Write> Session<W> {
         Ok(())
     }
 
+    /// The order of `count` sandboxes in a round, which is balanced over all processes; those of the
+    /// warm-up are counted by themselves.
+    pub fn turns(&self, round: u32, count: usize) -> Vec<usize> {
+        let Amount { warm_up, rounds, .. } = self.amount;
+        match round.checked_sub(warm_up) {
+            Some(round) => order(self.seed, self.process * rounds + round, count),
+            None => order(!self.seed, self.process * warm_up + round, count),
+        }
+    }
+
+    /// How many rounds are thrown away, and how many count.
+    pub fn warm_up_and_rounds(&self) -> (u32, u32) {
+        (self.amount.warm_up, self.amount.rounds)
+    }
+
     /// The numbers of the rounds that count, for a part that does not ask every sandbox in each.
     pub fn rounds_that_count(&self) -> std::ops::Range<u32> {
         0..self.amount.rounds
+    }
+
+    /// Writes one number of something that is none of the sandboxes.
+    pub fn write_of(&mut self, of: &impl Labelled, value: Value, round: u32) -> io::Result<()> {
+        self.writer.write(&message(of.label(), of.caveat(), value, round))
     }
 
     /// Writes one number outside of the rounds.
@@ -108,14 +138,38 @@ impl<W: Write> Session<W> {
     }
 }
 
-/// A measurement of one metric.
-pub trait Task {
-    /// The metric.
-    fn metric(&self) -> &'static str;
+/// What has turns in the rounds.
+pub trait Labelled {
+    /// Its name in the records.
+    fn label(&self) -> &str;
+
+    /// What the reader must know to read its numbers rightly.
+    fn caveat(&self) -> Option<String>;
 }
 
-fn measured(subject: &Subject, value: Value, round: u32) -> Message {
-    message(subject.label, subject.caveat.clone(), value, round)
+impl Labelled for Subject {
+    fn label(&self) -> &str {
+        self.label
+    }
+
+    fn caveat(&self) -> Option<String> {
+        self.caveat.clone()
+    }
+}
+
+/// What is measured in one turn.
+pub trait Task {
+    /// Its metrics.
+    fn metrics(&self) -> Vec<&'static str>;
+}
+
+/// All metrics of a part at once.
+struct WholePart(Part);
+
+impl Task for WholePart {
+    fn metrics(&self) -> Vec<&'static str> {
+        self.0.metrics().to_vec()
+    }
 }
 
 fn message(label: &str, caveat: Option<String>, value: Value, round: u32) -> Message {

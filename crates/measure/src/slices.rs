@@ -15,40 +15,67 @@ use crate::{
     Error, Session,
     lanes::{known_until, periods, running, share, trace, turns},
     message::Message,
-    subjects::{AGAIN, LABELS, limited},
+    subjects::{AGAIN, limited},
+    together,
     watch::{Lanes, Watch, pinned},
 };
 
 /// A gap that a quota made is longer than this; shorter ones are other programs' slices.
 const THROTTLED: Duration = Duration::from_millis(10);
 
-/// Measures quotas, weights and policies.
+/// One of the measurements of this part.
+#[derive(Clone, Copy)]
+enum Question {
+    Quota(u32),
+    Weights,
+    Equals(Policy),
+    Together,
+}
+
+const QUESTIONS: [Question; 6] = [
+    Question::Quota(10),
+    Question::Quota(50),
+    Question::Weights,
+    Question::Equals(Policy::RoundRobin),
+    Question::Equals(Policy::Normal),
+    Question::Together,
+];
+
+/// Measures quotas, weights and policies, in an order that differs from process to process.
 pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()> {
-    let watch = Watch::of(Duration::from_millis(if quick { 1100 } else { 3100 }))?;
+    let watch = Watch::of(Duration::from_millis(if quick { 1100 } else { 1700 }))?;
     session.subjects.retain(|subject| subject.label != AGAIN);
-    for percent in [10, 50] {
-        quota(session, &watch, percent)?;
-    }
-    weights(session, &watch)?;
-    for policy in [Policy::RoundRobin, Policy::Normal] {
-        policies(session, &watch, policy)?;
+    for number in session.turns(0, QUESTIONS.len()) {
+        let labels = labels(session, number as u32);
+        match QUESTIONS[number] {
+            Question::Quota(percent) => quota(session, &labels, &watch, percent)?,
+            Question::Weights => weights(session, &labels, &watch)?,
+            Question::Equals(policy) => policies(session, &labels, &watch, policy)?,
+            Question::Together => together::measure(session, &labels, &watch, quick)?,
+        }
     }
     session.writer.write(&Message::Round)
 }
 
-/// Labels of the sandboxes under measurement.
-fn labels<W: Write>(session: &Session<W>) -> Vec<&'static str> {
-    let present = |label: &&str| session.subjects.iter().any(|subject| subject.label == *label);
-    LABELS.into_iter().filter(present).collect()
+/// Labels of the sandboxes under measurement, in the order in which the question with that number
+/// is asked.
+fn labels<W: Write>(session: &Session<W>, number: u32) -> Vec<&'static str> {
+    let order = session.turns(number, session.subjects.len());
+    order.into_iter().map(|index| session.subjects[index].label).collect()
 }
 
 /// One program alone under a quota of `percent` of a CPU.
-fn quota<W: Write>(session: &mut Session<W>, watch: &Watch, percent: u32) -> io::Result<()> {
+fn quota<W: Write>(
+    session: &mut Session<W>,
+    labels: &[&'static str],
+    watch: &Watch,
+    percent: u32,
+) -> io::Result<()> {
     let (quota_metric, gap_metric) = match percent {
         10 => (metric::SLICES_QUOTA10, Some(metric::SLICES_QUOTA10_GAP)),
         _ => (metric::SLICES_QUOTA50, None),
     };
-    for label in labels(session) {
+    for &label in labels {
         match throttled(label, watch, percent) {
             Ok(report) => {
                 let window = periods(&report, watch.ticks(THROTTLED))
@@ -86,10 +113,14 @@ fn throttled(label: &str, watch: &Watch, percent: u32) -> Result<Report, Error> 
 }
 
 /// Three programs on one CPU with weights of 1 : 2 : 4.
-fn weights<W: Write>(session: &mut Session<W>, watch: &Watch) -> io::Result<()> {
+fn weights<W: Write>(
+    session: &mut Session<W>,
+    labels: &[&'static str],
+    watch: &Watch,
+) -> io::Result<()> {
     const METRICS: [&str; 3] =
         [metric::SLICES_WEIGHT1, metric::SLICES_WEIGHT2, metric::SLICES_WEIGHT4];
-    for label in labels(session) {
+    for &label in labels {
         let spawn = |weight| {
             let limits = Limits { cpu_weight: Some(weight), ..Limits::default() };
             pinned(&*limited(label, &limits)?, watch)
@@ -126,7 +157,12 @@ const EQUALS: usize = 10;
 /// Ten turns of `SCHED_RR`, at the kernel's usual 100 ms.
 const ROUND: Duration = Duration::from_secs(1);
 
-fn policies<W: Write>(session: &mut Session<W>, watch: &Watch, policy: Policy) -> io::Result<()> {
+fn policies<W: Write>(
+    session: &mut Session<W>,
+    labels: &[&'static str],
+    watch: &Watch,
+    policy: Policy,
+) -> io::Result<()> {
     let (slice, part, picture) = match policy {
         Policy::RoundRobin => {
             (metric::SLICES_RR_SLICE, metric::SLICES_RR_SHARE, metric::TRACE_ROUND_ROBIN)
@@ -135,7 +171,7 @@ fn policies<W: Write>(session: &mut Session<W>, watch: &Watch, policy: Policy) -
             (metric::SLICES_NORMAL_SLICE, metric::SLICES_NORMAL_SHARE, metric::TRACE_NORMAL)
         }
     };
-    for label in labels(session) {
+    for &label in labels {
         if label != "process" {
             let error =
                 Error::new("the policy belongs to the host's scheduler, whatever the walls");

@@ -82,37 +82,3 @@ pub fn limited(label: &str, limits: &Limits) -> sandbox::Result<Box<dyn Sandbox>
         _ => Box::new(Native::with(&limits)?),
     })
 }
-
-/// The order in which `count` sandboxes are measured in one round: shuffled by the seed, once for
-/// each process, and then rotated from round to round, so that each comes equally often first.
-pub fn order(seed: u64, process: u32, round: u32, count: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    let seed = seed ^ u64::from(process).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut random = report::Random::new(seed);
-    for last in (1..count).rev() {
-        order.swap(last, random.below(last + 1));
-    }
-    order.rotate_left(round as usize % count.max(1));
-    order
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_sandbox_comes_equally_often_at_each_position() {
-        for position in 0..4 {
-            let mut there: Vec<_> = (0..4).map(|round| order(7, 1, round, 4)[position]).collect();
-            there.sort_unstable();
-            assert_eq!(there, [0, 1, 2, 3]);
-        }
-    }
-
-    #[test]
-    fn the_seed_alone_decides_the_order() {
-        assert_eq!(order(7, 1, 2, 4), order(7, 1, 2, 4));
-        let orders: Vec<_> = (0..20).map(|seed| order(seed, 0, 0, 4)).collect();
-        assert!(orders.iter().any(|order| *order != orders[0]));
-    }
-}

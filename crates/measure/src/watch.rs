@@ -116,7 +116,16 @@ impl Lanes {
 
 /// Starts the program on the shared CPU.
 pub fn pinned(sandbox: &dyn Sandbox, watch: &Watch) -> Result<Box<dyn Instance>, Error> {
-    let instance = sandbox.spawn(&watch.slices())?;
+    pinned_program(sandbox, &watch.slices(), watch)
+}
+
+/// Starts this program on the shared CPU.
+pub fn pinned_program(
+    sandbox: &dyn Sandbox,
+    program: &Workload,
+    watch: &Watch,
+) -> Result<Box<dyn Instance>, Error> {
+    let instance = sandbox.spawn(program)?;
     for pid in instance.processes() {
         let pid = Pid::from_raw(pid.cast_signed());
         sched_setaffinity(pid, &watch.shared).map_err(io::Error::from)?;

@@ -93,6 +93,10 @@ fn pause(store: &Store, id: &str) -> Result<()> {
     let directory = store.open(id)?;
     let record = Record::load(&directory.path)?;
     match record.status() {
+        Status::Running if record.is_machine => {
+            machine::ask(&directory.path, "pause")?;
+            Record { is_paused: true, ..record }.save(&directory)
+        }
         Status::Running | Status::Created => Ok(record.living()?.freeze()?),
         other => {
             Err(Error::Status { what: "pause", id: id.to_owned(), status: other.word(), fix: "" })
@@ -104,6 +108,10 @@ fn resume(store: &Store, id: &str) -> Result<()> {
     let directory = store.open(id)?;
     let record = Record::load(&directory.path)?;
     match record.status() {
+        Status::Paused if record.is_paused => {
+            machine::ask(&directory.path, "resume")?;
+            Record { is_paused: false, ..record }.save(&directory)
+        }
         Status::Paused => Ok(record.living()?.thaw()?),
         other => {
             Err(Error::Status { what: "resume", id: id.to_owned(), status: other.word(), fix: "" })

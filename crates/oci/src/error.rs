@@ -102,9 +102,26 @@ pub enum Error {
         /// Why, and what to do instead.
         why: &'static str,
     },
+    /// There is no such program. Engines know it by these words, and end with 127.
+    #[error("exec {program:?}: executable file not found in the container: {fix}")]
+    NotFound {
+        /// The first word of the command.
+        program: PathBuf,
+        /// What to do.
+        fix: String,
+    },
     /// The container could not be made, changed or removed.
     #[error("{}{}", sandbox::chain(.0), way_out(.0.fix().unwrap_or_default()))]
-    Container(#[from] sandbox::Error),
+    Container(sandbox::Error),
+}
+
+impl From<sandbox::Error> for Error {
+    fn from(error: sandbox::Error) -> Self {
+        match error {
+            sandbox::Error::NotFound { program, fix, .. } => Self::NotFound { program, fix },
+            other => Self::Container(other),
+        }
+    }
 }
 
 impl From<container::Error> for Error {

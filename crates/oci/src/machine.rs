@@ -280,12 +280,13 @@ fn shares(bundle: &Bundle) -> Result<Vec<Share>> {
     Ok(shares)
 }
 
-/// Asks the monitor of a running guest for `exec`; gives the connection, on which a session follows.
-pub(crate) fn ask_to_execute(directory: &Path) -> Result<UnixStream> {
+/// Asks the monitor of a running guest for `exec`, `pause` or `resume`; gives the connection, on which after
+/// `exec` a session follows.
+pub(crate) fn ask(directory: &Path, request: &str) -> Result<UnixStream> {
     let opened = File::open(directory).map_err(file("open", directory))?;
     let connected = UnixStream::connect(socket_in(&opened));
     let stream = connected.map_err(file("connect to the monitor in", directory))?;
-    let answer = monitor_request::ask(&stream, "exec", &[]);
+    let answer = monitor_request::ask(&stream, request, &[]);
     let answer = answer.map_err(file("ask the monitor in", directory))?;
     match answer["error"].as_str() {
         None => Ok(stream),

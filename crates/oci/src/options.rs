@@ -61,7 +61,9 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+// Of one command only the options are described: all of them would take as long as a mount.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Create a container; its program waits for `start`
     Create(Create),

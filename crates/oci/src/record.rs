@@ -9,6 +9,7 @@ use std::{
 };
 
 use container::State;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use sandbox::Resource;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -37,6 +38,9 @@ pub(crate) struct Record {
     /// Whether its first process is the monitor of a microVM.
     #[serde(default)]
     pub(crate) is_machine: bool,
+    /// Whether its monitor was told to let the guest stand still.
+    #[serde(default)]
+    pub(crate) is_paused: bool,
     /// The unit of systemd's in which it is.
     #[serde(default)]
     pub(crate) unit: Option<Unit>,
@@ -100,7 +104,15 @@ impl Record {
         options.write(true).create(true).truncate(true).mode(0o600);
         let written = options.open(&draft).and_then(|mut to| to.write_all(&text));
         written.map_err(file("write", &draft))?;
-        fs::rename(&draft, &path).map_err(file("rename", &draft))
+        // A rename over an existing file makes ext4 write the new one to the disk at once (ext4(5),
+        // `auto_da_alloc`), which nobody needs: after a crash of the host there is no container. An
+        // exchange does not, and a file that never got a block is removed without any I/O.
+        let exchange = RenameFlags::RENAME_EXCHANGE;
+        match renameat2(AT_FDCWD, &draft, AT_FDCWD, &path, exchange) {
+            Ok(()) => fs::remove_file(&draft).map_err(file("remove", &draft)),
+            // There is none yet, or this file system cannot.
+            Err(_) => fs::rename(&draft, &path).map_err(file("rename", &draft)),
+        }
     }
 
     /// What a container with a damaged record holds, as far as it can still be read.
@@ -115,7 +127,7 @@ impl Record {
         let waits = || state.start.as_ref().is_some_and(|path| path.exists());
         match state.is_alive() {
             false => Status::Stopped,
-            true if state.is_frozen() => Status::Paused,
+            true if self.is_paused || state.is_frozen() => Status::Paused,
             true if waits() => Status::Created,
             true => Status::Running,
         }

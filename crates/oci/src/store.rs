@@ -11,10 +11,11 @@
 use std::{
     fs::{self, DirBuilder, File},
     io::ErrorKind,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
+use container::privileges::in_user_namespace;
 use nix::{
     fcntl::{Flock, FlockArg},
     unistd::Uid,
@@ -28,20 +29,33 @@ pub(crate) struct Store {
     root: PathBuf,
 }
 
+/// Whether the caller is not root of this host: an ordinary user, or one who is root of a user namespace as
+/// podman makes them. Root of a container in which isolab itself runs has `/run`, and says so by USER; runc
+/// tells them apart like this too.
+fn is_of_a_user() -> bool {
+    let is_called_root = || std::env::var_os("USER").is_some_and(|name| name == "root");
+    !Uid::effective().is_root() || in_user_namespace() && !is_called_root()
+}
+
 /// The directory of one container, locked against other commands that change it.
 #[derive(Debug)]
 pub(crate) struct StateDirectory {
     pub(crate) path: PathBuf,
-    _lock: Flock<File>,
+    lock: Flock<File>,
+}
+
+/// The same, open and not locked: it can be told from a later one of the same name.
+#[derive(Debug)]
+pub(crate) struct UnlockedDirectory {
+    path: PathBuf,
+    opened: File,
 }
 
 impl Store {
     /// The one of `--root`, or the usual one of this user.
     pub(crate) fn at(root: Option<&Path>) -> Self {
         let usual = || match std::env::var_os("XDG_RUNTIME_DIR") {
-            Some(directory) if !Uid::effective().is_root() => {
-                Path::new(&directory).join("isolab-oci")
-            }
+            Some(directory) if is_of_a_user() => Path::new(&directory).join("isolab-oci"),
             _ => "/run/isolab-oci".into(),
         };
         Self { root: root.map_or_else(usual, Path::to_owned) }
@@ -67,18 +81,13 @@ impl Store {
     pub(crate) fn open(&self, id: &str) -> Result<StateDirectory> {
         check(id)?;
         let directory = self.root.join(id);
-        let unknown = || Error::Unknown { id: id.to_owned() };
         let opened = match File::open(&directory) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(unknown()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Error::Unknown { id: id.to_owned() });
+            }
             opened => opened.map_err(file("open", &directory))?,
         };
-        let lock = Flock::lock(opened, FlockArg::LockExclusive);
-        let lock = lock.map_err(|(_, errno)| file("lock", &directory)(errno.into()))?;
-        // Whoever held the lock may have removed it.
-        if !directory.is_dir() {
-            return Err(unknown());
-        }
-        Ok(StateDirectory { path: directory, _lock: lock })
+        UnlockedDirectory { path: directory, opened }.lock()
     }
 
     /// Where the directory of a container with that id is, or will be.
@@ -109,7 +118,37 @@ impl Store {
     }
 }
 
+impl UnlockedDirectory {
+    /// Locks it. [`Error::Unknown`] if it has been removed, even if another has its name by now.
+    pub(crate) fn lock(self) -> Result<StateDirectory> {
+        let Self { path, opened } = self;
+        let lock = Flock::lock(opened, FlockArg::LockExclusive);
+        let lock = lock.map_err(|(_, errno)| file("lock", &path)(errno.into()))?;
+        // Whoever held the lock may have removed it.
+        let own = lock.metadata().map_err(file("look at", &path))?;
+        let is_there = path
+            .symlink_metadata()
+            .is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino()));
+        match is_there {
+            true => Ok(StateDirectory { path, lock }),
+            false => {
+                let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                Err(Error::Unknown { id })
+            }
+        }
+    }
+}
+
 impl StateDirectory {
+    /// Lets other commands change it.
+    pub(crate) fn unlock(self) -> Result<UnlockedDirectory> {
+        let Self { path, lock } = self;
+        match lock.unlock() {
+            Ok(opened) => Ok(UnlockedDirectory { path, opened }),
+            Err((_, errno)) => Err(file("unlock", path)(errno.into())),
+        }
+    }
+
     pub(crate) fn state(&self) -> PathBuf {
         self.path.join("state.json")
     }
@@ -120,7 +159,14 @@ impl StateDirectory {
 
     /// Gives the id back.
     pub(crate) fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.path).map_err(file("remove", &self.path))
+        // Usually there is nothing else in it.
+        let _ = fs::remove_file(self.state());
+        match fs::remove_dir(&self.path) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+                fs::remove_dir_all(&self.path).map_err(file("remove", &self.path))
+            }
+            removed => removed.map_err(file("remove", &self.path)),
+        }
     }
 }
 
@@ -146,6 +192,16 @@ mod tests {
         for id in ["a", "A_b+c-d.e", "..a", &"a".repeat(64)] {
             check(id).unwrap();
         }
+    }
+
+    #[test]
+    fn a_directory_is_not_mistaken_for_a_later_one_of_the_same_name() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::at(Some(root.path()));
+        let first = store.create("one").unwrap().unlock().unwrap();
+        store.open("one").unwrap().remove().unwrap();
+        let _second = store.create("one").unwrap().unlock().unwrap();
+        assert!(matches!(first.lock(), Err(Error::Unknown { .. })));
     }
 
     #[test]

@@ -241,3 +241,28 @@ fn line_of(number: i32) -> String {
     let output = Command::new("bash").args(["-c", &script]).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
+
+#[test]
+fn a_program_that_is_not_there_fails_the_creation_as_engines_expect() {
+    for (word, path, text) in [
+        ("nope", "PATH=/bin", "executable file not found in"),
+        ("nope", "PATH=/none:/bin/sh:/bin", "executable file not found in"),
+        ("/bin/nope", "PATH=/bin", "executable file not found in"),
+        ("/work/plain", "PATH=/bin", "permission denied"),
+    ] {
+        let Some(mut bundle) = Bundle::new("true") else { return };
+        fs::write(bundle.path("rootfs/work/plain"), "text").unwrap();
+        bundle.config["process"]["args"] = json!([word]);
+        bundle.config["process"]["env"] = json!([path]);
+        bundle.write();
+        let message = bundle.create(&[]).failed(1);
+        assert!(message.to_lowercase().contains(text) && message.contains(word), "{message}");
+        assert_eq!(bundle.call(&["list", "--quiet"]).ok(), "");
+    }
+    // The last directory of PATH has it.
+    let Some(mut bundle) = Bundle::new("true") else { return };
+    bundle.config["process"]["args"] = json!(["true"]);
+    bundle.config["process"]["env"] = json!(["PATH=/none:/bin/sh:/bin"]);
+    bundle.write();
+    bundle.run(&[]).ok();
+}

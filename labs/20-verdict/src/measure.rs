@@ -24,7 +24,7 @@ pub(crate) fn records(probes: Vec<Probe>) -> io::Result<Records> {
     subjects.push(measure::again());
     let mut collection = Collection::default();
     for round in 0..ROUNDS {
-        for index in measure::order(SEED, 0, round, subjects.len()) {
+        for index in measure::order(SEED, round, subjects.len()) {
             let subject = &subjects[index];
             for (metric, unit, value) in sample(subject)? {
                 let (metric, sandbox) = (metric.to_owned(), subject.label.to_owned());
@@ -55,7 +55,7 @@ fn sample(subject: &Subject) -> io::Result<[(&'static str, Unit, f64); 4]> {
         (metric::STARTUP_FIRST_BYTE, Unit::Nanoseconds, first_byte.as_nanos() as f64),
         (metric::COMPUTE_SPIN, Unit::Count, ticks as f64 / ITERATIONS as f64),
         (metric::FOOTPRINT_MEMORY, Unit::Bytes, memory(sandbox)?),
-        (metric::FOOTPRINT_DISK, Unit::Bytes, disk_bytes(subject.label)),
+        (metric::FOOTPRINT_DISK, Unit::Bytes, disk_bytes(subject.label)?),
     ])
 }
 

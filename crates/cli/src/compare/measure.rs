@@ -2,7 +2,7 @@
 
 use std::{env, io, path::PathBuf, process};
 
-use measure::{MeasureOptions, Part};
+use measure::{MeasureOptions, Part, peers::PeerChoice};
 use nix::{sys::prctl, sys::signal::Signal, unistd::getppid};
 
 /// One part of the comparison, in a process of its own.
@@ -25,6 +25,12 @@ pub struct MeasureArgs {
     /// The process runs in a nest
     #[arg(long)]
     pub in_nest: bool,
+    /// Programs of others that take part
+    #[arg(long, default_value = "none")]
+    pub peers: PeerChoice,
+    /// So many instances at once
+    #[arg(long)]
+    pub density: Option<u32>,
     /// The process that reads the output; this one ends with it
     #[arg(long)]
     pub parent: Option<i32>,
@@ -43,8 +49,10 @@ pub fn run(arguments: &MeasureArgs) -> io::Result<()> {
             process::exit(1);
         }
     }
-    let &MeasureArgs { part, process, seed, quick, rounds, in_nest, .. } = arguments;
-    let options = MeasureOptions { part, process, seed, quick, rounds, in_nest };
+    let &MeasureArgs { part, process, seed, quick, rounds, in_nest, peers, density, .. } =
+        arguments;
+    let peers = peers.resolve();
+    let options = MeasureOptions { part, process, seed, quick, rounds, in_nest, peers, density };
     measure::measure(&options, &env::current_exe()?, io::stdout())
 }
 
@@ -73,7 +81,7 @@ pub fn measure_client(arguments: &ClientArgs) -> io::Result<u8> {
 
 /// The arguments after `isolab` that make a process of these options: the inverse of [`run`].
 pub fn words(options: &MeasureOptions) -> Vec<String> {
-    let &MeasureOptions { part, process, seed, quick, rounds, in_nest } = options;
+    let &MeasureOptions { part, process, seed, quick, rounds, in_nest, peers, density } = options;
     let mut words = Vec::new();
     if in_nest {
         words.extend("nest --icount --memory 2G --deadline 3m --".split(' ').map(str::to_owned));
@@ -85,6 +93,8 @@ pub fn words(options: &MeasureOptions) -> Vec<String> {
         false => words.push(format!("--parent={}", process::id())),
     }
     words.extend(quick.then(|| "--quick".to_owned()));
+    words.push(format!("--peers={}", peers.names()));
+    words.extend(density.map(|number| format!("--density={number}")));
     words.extend(rounds.map(|rounds| format!("--rounds={rounds}")));
     words
 }
@@ -103,6 +113,7 @@ mod tests {
 
     #[test]
     fn the_words_are_the_arguments_of_a_measuring_process() {
+        let PeerChoice::Listed(peers) = "runc,docker".parse().unwrap() else { panic!() };
         for (in_nest, rounds) in [(true, Some(3)), (false, None)] {
             let options = MeasureOptions {
                 part: Part::Linux,
@@ -111,11 +122,15 @@ mod tests {
                 quick: true,
                 rounds,
                 in_nest,
+                peers,
+                density: rounds,
             };
             let words = words(&options);
+            assert!(words.contains(&"--peers=runc,docker".to_owned()));
             let own = words.iter().skip_while(|word| *word != "measure");
             let read = Measure::try_parse_from(own).unwrap().arguments;
             assert_eq!((read.part, read.process, read.seed), (Part::Linux, 1, 7));
+            assert_eq!(read.density, rounds);
             assert_eq!((read.quick, read.rounds, read.in_nest), (true, rounds, in_nest));
             // A process in a nest has another parent there.
             assert_eq!(read.parent.is_none(), in_nest);

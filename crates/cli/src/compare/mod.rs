@@ -2,7 +2,9 @@
 //!
 //! The measuring is in `crates/measure`; here are the arguments, the progress, and what is printed.
 
+mod folder;
 mod measure;
+mod nest;
 mod progress;
 
 use std::{
@@ -16,7 +18,10 @@ use std::{
 
 pub use self::measure::{ClientArgs, MeasureArgs, measure_client, run as measure};
 
-use ::measure::{Cancellation, CompareOptions, ProvenanceRecorder, conduct};
+use ::measure::{
+    Cancellation, CompareOptions, ProvenanceRecorder, conduct,
+    peers::{PeerChoice, PeerSet},
+};
 use report::Records;
 use sandbox::Ledger;
 use signal_hook::{
@@ -24,7 +29,10 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use self::progress::Progress;
+use self::{
+    folder::{Reservation, rescue},
+    progress::Progress,
+};
 use crate::{failure::Failure, output};
 
 /// Measure every sandbox on this host and write a report.
@@ -43,6 +51,18 @@ pub struct CompareArgs {
     /// Rounds in each fresh process [default: depends on the part]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: Option<u32>,
+    /// Programs of others that take part: auto for those that are installed, none, or a list such
+    /// as runc,podman,qemu-kvm [default: auto, and none with --quick]
+    #[arg(long, value_name = "PEERS")]
+    pub peers: Option<PeerChoice>,
+    /// Start so many instances at once, or as many as fit, and draw memory and start-up over their
+    /// number
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub density: Option<u32>,
+    /// Measure in a nest, an emulated computer with hardware virtualization whose clock counts
+    /// instructions: numbers compare with each other, and with nothing outside
+    #[arg(long, conflicts_with_all = ["peers", "density"])]
+    pub nest: bool,
     /// Print the records as JSON instead of a table
     #[arg(long)]
     pub json: bool,
@@ -50,8 +70,10 @@ pub struct CompareArgs {
 
 impl CompareArgs {
     fn options(&self) -> CompareOptions {
-        let &Self { quick, seed, rounds, .. } = self;
-        CompareOptions { quick, seed: seed.unwrap_or(1), rounds }
+        let &Self { quick, seed, rounds, peers, density, .. } = self;
+        let usual = if quick { PeerChoice::Listed(PeerSet::default()) } else { PeerChoice::Auto };
+        let peers = peers.unwrap_or(usual).resolve();
+        CompareOptions { quick, seed: seed.unwrap_or(1), rounds, peers, density }
     }
 }
 
@@ -66,6 +88,11 @@ const INTERRUPTED: u8 = 130;
 pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
     let recorder = ProvenanceRecorder::start(command_line());
     let out = args.out.clone().unwrap_or_else(|| default_folder(recorder.unix_seconds()));
+    let _reserved = Reservation::of(&out)?;
+    if args.nest {
+        let records = nest::records(args, command_line())?;
+        return finish(&records, &out, args.json);
+    }
     let cancellation = cancelled_by_signals().map_err(Failure::at("listen for signals"))?;
     let options = args.options();
     let Ok(collection) = conduct(&options, &cancellation, &mut Progress::default()) else {
@@ -74,7 +101,13 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
         return Ok(INTERRUPTED);
     };
     let records = collection.into_records(recorder.finish(options.seed));
-    show(&records, &out, args.json)?;
+    finish(&records, &out, args.json)
+}
+
+fn finish(records: &Records, out: &Path, json: bool) -> Result<u8, Failure> {
+    let written = report::write_report(records, out);
+    let written = written.map_err(|error| rescue(records, error))?;
+    print(records, &written.page, json)?;
     Ok(0)
 }
 
@@ -116,13 +149,23 @@ fn clean_up() -> Result<(), Box<dyn Error>> {
 /// When it cannot be written or printed.
 pub fn show(records: &Records, folder: &Path, json: bool) -> Result<(), Failure> {
     let written = report::write_report(records, folder)?;
+    print(records, &written.page, json)
+}
+
+fn print(records: &Records, page: &Path, json: bool) -> Result<(), Failure> {
     if json {
         let text = serde_json::to_string_pretty(records);
         return output::print(&(text.expect("records hold strings and numbers") + "\n"));
     }
-    let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80);
-    let table = report::table(records, columns, io::stdout().is_terminal());
-    output::print(&format!("{table}\n{}\n", written.page.display()))
+    let table = report::table(records, columns(), io::stdout().is_terminal());
+    output::print(&format!("{table}\n{}\n", page.display()))
+}
+
+/// The width of the terminal; `COLUMNS`, if it is set; 80 where there is neither.
+fn columns() -> usize {
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let of_terminal = || host::size_of(io::stdout()).map(|(_, columns)| usize::from(columns));
+    said.or_else(of_terminal).unwrap_or(80)
 }
 
 /// `reports/compare-YYYYMMDD-HHMMSS` in UTC, or `isolab-report` where there is no `reports`.

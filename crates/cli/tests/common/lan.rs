@@ -8,7 +8,7 @@
 //! ```
 
 use std::{
-    fs,
+    env, fs,
     io::Write as _,
     net::{Ipv4Addr, TcpListener, UdpSocket},
     path::Path,
@@ -24,7 +24,7 @@ use nix::{
     unistd::{Uid, gettid},
 };
 
-use super::skip;
+use super::{inside::INSIDE, skip};
 
 /// The neighbour, on the network that the host has a link to.
 pub const NEAR: &str = "192.0.2.7";
@@ -74,6 +74,10 @@ pub fn on_a_host(test: impl FnOnce() + Send + 'static) {
 
 /// What the host's resolver is told.
 pub fn resolv_conf(text: &str) {
+    // A nest has no name server, and so no file that says which.
+    if env::var_os(INSIDE).is_some() && !Path::new("/etc/resolv.conf").exists() {
+        fs::write("/etc/resolv.conf", "").unwrap();
+    }
     fs::write("/run/the-hosts-resolv.conf", text).unwrap();
     show("/run/the-hosts-resolv.conf", "/etc/resolv.conf");
 }

@@ -25,7 +25,9 @@ use crate::{
     cgroup_layout::{Controller, Layout, Parent, Version},
     devices::{self, DeviceRule},
     error::file,
-    observe, spec,
+    observe,
+    privileges::in_user_namespace,
+    spec,
 };
 
 /// Where the cgroup of a container will be, so that it can be in the ledger before it exists.
@@ -138,13 +140,14 @@ impl CgroupPath {
     ) -> Result<Self, Error> {
         let layout = Layout::of_this_process()?;
         let mut directories = layout.all_at(path);
-        if !Uid::effective().is_root() {
+        if !Uid::effective().is_root() || in_user_namespace() {
             // Where nothing is delegated to the caller there is no cgroup: a limit that needs one says so.
             directories.retain(|(path, ..)| may_be_made(path));
         }
         if !budget.cgroup_has_others {
             // Before anybody records it as what is to be removed.
-            directories.iter().try_for_each(|(path, ..)| check_empty(path))?;
+            let mut existing = directories.iter().filter(|(path, ..)| path.is_dir());
+            existing.try_for_each(|(path, ..)| check_empty(path))?;
         }
         let has_v1 = |controller| layout.v1(controller).is_some();
         let version = match [Controller::Memory, Controller::Pids].into_iter().any(has_v1) {
@@ -154,7 +157,10 @@ impl CgroupPath {
         let mut settings = settings(limits, &budget.resources, version)?;
         let mut asked = Vec::new();
         if has_v1(Controller::Devices) {
-            settings.extend(device_settings(devices)?);
+            // Root of a user namespace cannot make devices, whatever the cgroup would allow.
+            if directories.iter().any(|(.., found)| found.contains(&Controller::Devices)) {
+                settings.extend(device_settings(devices)?);
+            }
         } else {
             asked = devices.to_vec();
         }
@@ -235,13 +241,23 @@ fn make(directory: &Directory) -> Result<(), Error> {
     if directory.has_others && path.is_dir() {
         return Ok(()); // who has made it has given it its controllers
     }
-    if let Some(parent) = directory.parents_are_made.then(|| path.parent()).flatten() {
-        make_parents(parent, directory.version)?;
+    let parent = directory.parents_are_made.then(|| path.parent()).flatten();
+    let mut made = match (parent, directory.version) {
+        // Controllers have to be given to it first.
+        (Some(parent), Version::V2) => {
+            make_parents(parent, directory)?;
+            fs::create_dir(path)
+        }
+        _ => fs::create_dir(path),
+    };
+    if let (Some(parent), Err(io::ErrorKind::NotFound)) =
+        (parent, made.as_ref().map_err(io::Error::kind))
+    {
+        make_parents(parent, directory)?;
+        made = fs::create_dir(path);
     }
-    match fs::create_dir(path) {
-        Err(error)
-            if error.kind() == io::ErrorKind::AlreadyExists && directory.parents_are_made =>
-        {
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && parent.is_some() => {
             check_empty(path)
         }
         made => made.map_err(file("create the cgroup", path)),
@@ -256,19 +272,20 @@ fn check_empty(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The cgroups above one, each with all controllers for those below it on version 2.
-fn make_parents(path: &Path, version: Version) -> Result<(), Error> {
+/// The cgroups above `below`, each with all controllers for those below it on version 2.
+fn make_parents(path: &Path, below: &Directory) -> Result<(), Error> {
     if !path.is_dir() {
         if let Some(parent) = path.parent() {
-            make_parents(parent, version)?;
+            make_parents(parent, below)?;
         }
         match fs::create_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.map_err(file("create the cgroup", path))?,
         }
     }
-    if version == Version::V1 {
-        return inherit_cpuset(path);
+    if below.version == Version::V1 {
+        let has_cpuset = below.controllers.contains(&Controller::Cpuset);
+        return if has_cpuset { inherit_cpuset(path) } else { Ok(()) };
     }
     let available = fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
     for controller in available.split_whitespace() {
@@ -279,7 +296,7 @@ fn make_parents(path: &Path, version: Version) -> Result<(), Error> {
 }
 
 /// A new cpuset of version 1 is empty, and no process can be in it (cgroup-v1/cpusets.rst).
-fn inherit_cpuset(path: &Path) -> Result<(), Error> {
+pub(super) fn inherit_cpuset(path: &Path) -> Result<(), Error> {
     let Some(parent) = path.parent() else { return Ok(()) };
     for name in ["cpuset.cpus", "cpuset.mems"] {
         let own = path.join(name);

@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 
 use nix::{errno::Errno, fcntl::OFlag};
 
-use super::{Cgroup, Made, resources::is_subset, setting::Setting};
+use super::{Cgroup, Made, path::inherit_cpuset, resources::is_subset, setting::Setting};
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},
@@ -32,8 +32,14 @@ impl Made {
     /// (cpuset(7)): it gets all that its parent has.
     fn inherit_cpuset(&self) -> Result<(), Error> {
         for name in ["cpuset.cpus", "cpuset.mems"] {
-            let above = self.read(&format!("../{name}")).unwrap_or_default();
-            self.write(name, above.trim())?;
+            let above = || self.read(&format!("../{name}")).unwrap_or_default();
+            let mut list = above();
+            if list.trim().is_empty() && self.directory.parents_are_made {
+                // Whoever has made the parent has left it so.
+                self.directory.path.parent().map_or(Ok(()), inherit_cpuset)?;
+                list = above();
+            }
+            self.write(name, list.trim())?;
         }
         Ok(())
     }

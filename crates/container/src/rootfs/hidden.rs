@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use sandbox::Question::Inside;
 
 use crate::{
     Error,
@@ -34,7 +35,8 @@ pub(super) fn hide(
                 lookup::same_node(plan, words, null, (libc::S_IFCHR, 1, 3));
             });
         }
-        inside.masked_paths.iter().try_for_each(|path| mask(plan, root, path, null))
+        let masks = Masks { null, empty: plan.slot() };
+        inside.masked_paths.iter().try_for_each(|path| mask(plan, root, path, masks))
     })?;
     let words =
         format!("make read-only the paths that change the host: {}", list(&inside.read_only_paths));
@@ -53,23 +55,52 @@ const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR];
 /// Mounted over a file, which then reads as empty.
 const NULL: &str = "/dev/null";
 
+/// What is mounted over the paths.
+#[derive(Debug, Clone, Copy)]
+struct Masks {
+    /// `/dev/null`, over files.
+    null: Slot,
+    /// An empty file system, over directories; made for the first one. Each file system would cost the
+    /// start as much as a mount, and the end as much again.
+    empty: Slot,
+}
+
 /// Masks a file with `/dev/null`, and a directory with an empty file system.
-fn mask(plan: &mut SyscallPlan, root: Slot, path: &Path, null: Slot) -> Result<(), Error> {
+fn mask(plan: &mut SyscallPlan, root: Slot, path: &Path, masks: Masks) -> Result<(), Error> {
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
         below_the_root(plan, root, path, target);
-        let cover = mount_calls::copy(plan, Path::new(NULL), null, false);
-        mount_calls::attach(plan, path, cover, target);
-        // Only a directory can be mounted over a directory.
-        plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], |plan| {
-            let attributes =
-                libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-            let empty = mount_calls::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
-            mount_calls::attach(plan, path, empty, target);
-            Ok(())
+        // Only a directory can be mounted over a directory. What it is is asked first: a copy of
+        // /dev/null that cannot be attached costs an RCU grace period when it is closed.
+        lookup::is_directory(plan, path, target)?;
+        let cover_it = |plan: &mut SyscallPlan| cover(plan, path, masks.empty, target);
+        plan.unless_failed(&[Errno::ENOTDIR, Errno::EACCES], cover_it)?;
+        // Unless that has been done.
+        plan.if_failed(&[], |plan| {
+            let file = mount_calls::copy(plan, Path::new(NULL), masks.null, false);
+            mount_calls::attach(plan, path, file, target);
+            // One that may not be entered.
+            plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], cover_it)
         })
     })
+}
+
+/// Mounts the empty file system over a directory, by its last step.
+fn cover(plan: &mut SyscallPlan, path: &Path, empty: Slot, target: Slot) -> Result<(), Error> {
+    let copied = mount_calls::copy(plan, Path::new("the empty file system"), empty, false);
+    // The first time there is none.
+    plan.if_failed(&[Errno::EBADF], |plan| {
+        let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+        mount_calls::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
+        plan.result_into(empty);
+        let arguments = [empty.operand(), libc::F_DUPFD_CLOEXEC as usize, 0];
+        plan.step(Inside, "fcntl F_DUPFD_CLOEXEC", libc::SYS_fcntl, arguments);
+        plan.result_into(copied);
+        Ok::<_, Error>(())
+    })?;
+    mount_calls::attach(plan, path, copied, target);
+    Ok(())
 }
 
 /// Mounts a read-only copy of `path` over itself.

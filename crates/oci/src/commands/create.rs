@@ -96,6 +96,7 @@ fn make(
         process: bundle.config.process.clone(),
         resources: bundle.config.linux.resources.clone().unwrap_or_default(),
         is_machine,
+        is_paused: false,
         unit,
         held: prepared.resources(),
         container: None,

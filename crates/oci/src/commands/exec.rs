@@ -197,7 +197,7 @@ pub(super) fn join(options: &Directory) -> Result<u8> {
 }
 
 fn session(directory: &Path, process: &Process) -> Result<u8> {
-    let monitor = machine::ask_to_execute(directory)?;
+    let monitor = machine::ask(directory, "exec")?;
     let command = GuestCommand {
         words: translate::words(process)?,
         environment: translate::environment(process),

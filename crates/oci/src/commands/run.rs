@@ -31,15 +31,23 @@ pub(super) fn run(store: &Store, log: &Log, options: &Run, by_systemd: bool) -> 
         return Ok(0);
     };
     // Others may signal it and look at it meanwhile.
-    drop(directory);
+    let directory = directory.unlock()?;
     let has_terminal = options.create.console_socket.is_none() && created.has_terminal();
     let instance = created.into_instance()?;
-    signals.pass_to(instance.control(), has_terminal);
+    match instance.end() {
+        Some(end) => signals.pass_until(end, &*instance.control()),
+        None => signals.pass_to(instance.control(), has_terminal),
+    }
     let outcome = instance.wait();
     if !options.keep {
-        match store.open(&options.create.id) {
+        match directory.lock() {
             // Somebody else has deleted it.
             Err(Error::Unknown { .. }) => {}
+            // All of it is removed but its record.
+            Ok(directory) if outcome.is_ok() && !by_systemd => {
+                directory.remove()?;
+                log.warnings(&state.after_stop());
+            }
             directory => {
                 let directory = directory?;
                 let record = Record::load(&directory.path)?;

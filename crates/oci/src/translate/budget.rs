@@ -105,10 +105,7 @@ fn check(resources: &Resources) -> Result<()> {
 
 /// Whether memory is limited by version 2.
 pub(crate) fn host_is_v2() -> bool {
-    let all = container::mounts::all().unwrap_or_default();
-    !all.iter().any(|mount| {
-        mount.kind == "cgroup" && mount.super_options.split(',').any(|it| it == "memory")
-    })
+    container::cgroup::memory_is_in_v2()
 }
 
 /// The rules of the configuration, then what every container may use (config-linux.md, "Default

@@ -15,9 +15,11 @@ use crate::{
 
 pub(super) fn inside(bundle: &Bundle) -> Result<Inside> {
     let config = &bundle.config;
+    let rootfs = bundle.rootfs()?;
+    let root = destination::root(&rootfs);
     let (mut mounts, mut mount_id_maps) = (Vec::new(), BTreeMap::new());
     for (number, given) in config.mounts.iter().enumerate() {
-        let mount = mounts::mount(bundle, given, number)?;
+        let mount = mounts::mount((bundle, root.as_ref()), &mounts, given, number)?;
         if mount.is_own_cgroup() && mounts.iter().any(Mount::is_own_cgroup) {
             let why = "the container's cgroup is mounted at another destination already";
             return Err(property(format!("mounts[{number}].type"), why));
@@ -29,7 +31,7 @@ pub(super) fn inside(bundle: &Bundle) -> Result<Inside> {
     }
     let devices = devices::devices(config, &mounts)?;
     Ok(Inside {
-        root: Root::Directory(bundle.rootfs()?),
+        root: Root::Directory(rootfs),
         read_only: config.root.as_ref().is_some_and(|root| root.readonly),
         keep_owners: false,
         upper_bytes: None,

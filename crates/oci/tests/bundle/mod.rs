@@ -64,6 +64,12 @@ impl Answer {
     }
 }
 
+/// What busybox is called in a root.
+const APPLETS: [&str; 15] = [
+    "sh", "cat", "id", "sleep", "true", "env", "ls", "echo", "kill", "stty", "test", "ps", "grep",
+    "readlink", "ip",
+];
+
 /// A root with busybox, and nothing else.
 pub fn make_root(root: &Path) -> Option<()> {
     let found = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|it| Path::new(it).exists());
@@ -74,7 +80,7 @@ pub fn make_root(root: &Path) -> Option<()> {
         fs::create_dir_all(root.join(name)).unwrap();
     }
     fs::copy(busybox, root.join("bin/busybox")).unwrap();
-    for name in ["sh", "cat", "id", "sleep", "true", "env", "ls", "echo", "kill", "stty", "test"] {
+    for name in APPLETS {
         symlink("busybox", root.join("bin").join(name)).unwrap();
     }
     Some(())

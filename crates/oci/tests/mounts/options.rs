@@ -59,14 +59,46 @@ fn device_nodes_work_in_a_bind_mount_unless_it_is_nodev() {
 
 #[test]
 fn a_mount_propagates_as_it_is_said() {
-    for (option, expected) in
-        [("private", ""), ("rslave", "master"), ("shared", "shared"), ("runbindable", "unbindable")]
-    {
+    for (option, root, expected) in [
+        ("private", None, ""),
+        ("rslave", None, "master"),
+        ("shared", None, "shared master"),
+        ("shared", Some("slave"), "shared master"),
+        ("shared", Some("rshared"), "shared"),
+        ("runbindable", None, "unbindable"),
+    ] {
         let Some(mut bundle) = Bundle::new() else { return };
         let host = bundle.folder().join("host");
         let _host = HostMount::tmpfs(&host).shared();
         bundle.mount("bind", "host", "/x", &["rbind", option]);
-        assert_eq!(bundle.output(PEERS), expected, "{option}");
+        if let Some(word) = root {
+            bundle.config["linux"]["rootfsPropagation"] = json!(word);
+        }
+        assert_eq!(bundle.output(PEERS), expected, "{option} {root:?}");
+    }
+}
+
+#[test]
+fn what_is_mounted_inside_shows_up_on_the_host_only_where_the_root_is_shared() {
+    for (root, shows) in [(None, false), (Some("rshared"), true)] {
+        let Some(mut bundle) = Bundle::new() else { return };
+        let host = bundle.folder().join("host");
+        let _host = HostMount::tmpfs(&host).shared();
+        fs::create_dir(host.join("below")).unwrap();
+        bundle.mount("bind", "host", "/x", &["rbind", "rshared"]);
+        if let Some(word) = root {
+            bundle.config["linux"]["rootfsPropagation"] = json!(word);
+        }
+        for set in ["bounding", "effective", "permitted"] {
+            bundle.config["process"]["capabilities"][set] = json!(["CAP_SYS_ADMIN"]);
+        }
+        bundle.output("busybox mount -t tmpfs inside /x/below");
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let point = host.join("below").display().to_string();
+        assert_eq!(mounts.contains(&point), shows, "{root:?}: {mounts}");
+        if shows {
+            nix::mount::umount2(&host.join("below"), nix::mount::MntFlags::MNT_DETACH).unwrap();
+        }
     }
 }
 

@@ -52,6 +52,21 @@ fn a_masked_path_behind_a_link_is_masked_in_the_root_and_a_missing_one_ignored()
 }
 
 #[test]
+fn masked_directories_are_covered_by_one_file_system_whatever_lies_between_them() {
+    let Some(mut bundle) = Bundle::new() else { return };
+    for name in ["one", "two", "three"] {
+        fs::create_dir(bundle.root().join(name)).unwrap();
+        fs::write(bundle.root().join(name).join("secret"), "secret\n").unwrap();
+    }
+    fs::write(bundle.root().join("file"), "secret\n").unwrap();
+    bundle.config["linux"]["maskedPaths"] = json!(["/file", "/one", "/missing", "/two", "/three"]);
+    let script = "cat /file; ls /one /two/. /three/. | grep secret; \
+                  touch /two/new 2> /dev/null || echo ro; \
+                  [ $(stat -c %d /one) = $(stat -c %d /three) ] && echo same";
+    assert_eq!(bundle.output(script), "ro\nsame");
+}
+
+#[test]
 fn nothing_is_masked_with_a_null_device_of_the_root() {
     let Some(mut bundle) = Bundle::new() else { return };
     let dev = bundle.folder().join("dev");

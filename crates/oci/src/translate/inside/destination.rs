@@ -8,7 +8,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use container::without_steps_up;
+use container::{Mount, without_steps_up};
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat},
@@ -21,15 +21,23 @@ const LINKS: usize = 40;
 /// `destination` as a path from the root, without `..`. If it leads through a link to something that is
 /// missing, it is the place that is missing. This names a place only: the path is looked up again when
 /// something is mounted there, and by then in the container's own root.
-pub(super) fn within(root: &Path, destination: &Path) -> PathBuf {
+///
+/// What is below one of `others`, the mounts before it, is not the root's, and stays as it is.
+pub(super) fn within(root: Option<&OwnedFd>, others: &[Mount], destination: &Path) -> PathBuf {
     let destination = without_steps_up(destination);
-    let Ok(root) = openat(AT_FDCWD, root, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) else {
+    let Some(root) = root else { return destination };
+    if others.iter().any(|other| destination.starts_with(&other.destination)) {
         return destination;
-    };
-    match open(&root, &destination) {
-        Err(Errno::ENOENT) => resolved(&root, &destination).unwrap_or(destination),
+    }
+    match open(root, &destination) {
+        Err(Errno::ENOENT) => resolved(root, &destination).unwrap_or(destination),
         _ => destination,
     }
+}
+
+/// The root, to look up destinations in it.
+pub(super) fn root(path: &Path) -> Option<OwnedFd> {
+    openat(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()
 }
 
 fn open(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
@@ -103,7 +111,25 @@ mod tests {
             ("/out/x", &*outside),
             ("new/../other", Path::new("/other")),
         ] {
-            assert_eq!(within(&root, Path::new(given)), expected, "{given}");
+            let opened = super::root(&root);
+            assert_eq!(within(opened.as_ref(), &[], Path::new(given)), expected, "{given}");
         }
+    }
+
+    #[test]
+    fn a_link_that_another_mount_covers_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("dev")).unwrap();
+        symlink("/elsewhere", folder.path().join("dev/link")).unwrap();
+        let root = root(folder.path());
+        let given = Path::new("/dev/link/x");
+        let cover = Mount {
+            destination: "/dev".into(),
+            kind: "tmpfs".into(),
+            source: "tmpfs".into(),
+            options: Vec::new(),
+        };
+        assert_eq!(within(root.as_ref(), &[], given), Path::new("/elsewhere/x"));
+        assert_eq!(within(root.as_ref(), &[cover], given), given);
     }
 }

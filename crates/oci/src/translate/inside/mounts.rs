@@ -1,14 +1,14 @@
 //! `mounts` (config.md, "Mounts"). The options themselves are read by `container::mount`.
 
-use std::path::Path;
+use std::{os::fd::OwnedFd, path::Path};
 
 use container::{
     Mount,
     privileges::{IdMap, IdMaps},
 };
 use nix::{
-    fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2},
-    sys::stat::{Mode, fstat},
+    fcntl::{OFlag, OpenHow, ResolveFlag, openat2},
+    sys::stat::fstat,
 };
 
 use super::destination;
@@ -18,7 +18,13 @@ use crate::{
     error::{Result, property},
 };
 
-pub(super) fn mount(bundle: &Bundle, given: &config::Mount, number: usize) -> Result<Mount> {
+/// The mount `given`, after `others`.
+pub(super) fn mount(
+    (bundle, root): (&Bundle, Option<&OwnedFd>),
+    others: &[Mount],
+    given: &config::Mount,
+    number: usize,
+) -> Result<Mount> {
     let has = |word: &str| given.options.iter().any(|it| it == word);
     let kind = match given.kind.as_deref() {
         _ if has("bind") || has("rbind") => "bind",
@@ -32,18 +38,18 @@ pub(super) fn mount(bundle: &Bundle, given: &config::Mount, number: usize) -> Re
     let source = given.source.clone().unwrap_or_else(|| kind.into());
     let source = if kind == "bind" { bundle.path(&source) } else { source };
     // Older configurations name a place below the root without the first slash.
-    let destination = destination::within(&bundle.rootfs()?, &given.destination);
+    let destination = destination::within(root, others, &given.destination);
     if destination == Path::new("/") {
         let why =
             format!("{:?} is the root itself, on which nothing is mounted", given.destination);
         return Err(property(format!("mounts[{number}].destination"), why));
     }
     let (kind, options) = (kind.to_owned(), given.options.clone());
-    adapted(bundle, Mount { destination, kind, source, options })
+    adapted((bundle, root), Mount { destination, kind, source, options })
 }
 
 /// The mount as this kernel and these namespaces allow it.
-fn adapted(bundle: &Bundle, mut mount: Mount) -> Result<Mount> {
+fn adapted((bundle, root): (&Bundle, Option<&OwnedFd>), mut mount: Mount) -> Result<Mount> {
     let config = &bundle.config;
     match &*mount.kind {
         "devpts" => {
@@ -54,7 +60,7 @@ fn adapted(bundle: &Bundle, mut mount: Mount) -> Result<Mount> {
         }
         "tmpfs" if !mount.options.iter().any(|option| option.starts_with("mode=")) => {
             // As runc and crun do: /run stays 755 and /tmp 1777.
-            if let Some(mode) = mode_below(bundle, &mount.destination)? {
+            if let Some(mode) = root.and_then(|root| mode_below(root, &mount.destination)) {
                 mount.options.push(format!("mode={mode:04o}"));
             }
         }
@@ -90,14 +96,13 @@ fn may_not_mount_sysfs(config: &Config) -> bool {
 }
 
 /// The permissions of the directory that the root has there.
-fn mode_below(bundle: &Bundle, destination: &Path) -> Result<Option<u32>> {
+fn mode_below(root: &OwnedFd, destination: &Path) -> Option<u32> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let how = OpenHow::new().flags(flags).resolve(resolve);
-    let root = openat(AT_FDCWD, &bundle.rootfs()?, flags, Mode::empty());
     // If there is none it is made, and the kernel's default holds.
-    let found = root.and_then(|root| openat2(root, destination, how)).and_then(fstat);
-    Ok(found.ok().map(|found| found.st_mode & 0o7777))
+    let found = openat2(root, destination, how).and_then(fstat);
+    found.ok().map(|found| found.st_mode & 0o7777)
 }
 
 /// `uidMappings` and `gidMappings`.
@@ -134,7 +139,8 @@ mod tests {
         });
         fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
         let bundle = Bundle::open(folder.path()).unwrap();
-        super::mount(&bundle, &bundle.config.mounts[0], 0)
+        let root = destination::root(&bundle.rootfs().unwrap());
+        super::mount((&bundle, root.as_ref()), &[], &bundle.config.mounts[0], 0)
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! The folder that a comparison writes into: it can be written, and no other comparison does.
+
+use std::{
+    env, fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixListener},
+    },
+    path::{Path, PathBuf},
+};
+
+use report::{Records, RecordsError};
+
+use crate::failure::Failure;
+
+/// A folder that no other comparison of this host writes into while this exists.
+#[derive(Debug)]
+pub struct Reservation {
+    /// An abstract socket (unix(7)): its name is gone with this process, however that ends.
+    _name: Option<UnixListener>,
+}
+
+impl Reservation {
+    /// Reserves `folder`, which need not exist yet.
+    ///
+    /// # Errors
+    ///
+    /// When another comparison has it, or when nothing can be written there: better now than after
+    /// minutes.
+    pub fn of(folder: &Path) -> Result<Self, Failure> {
+        let folder = std::path::absolute(folder)
+            .map_err(Failure::at(format!("write a report into {}", folder.display())))?;
+        let above = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+        tempfile::tempfile_in(above)
+            .map_err(Failure::at(format!("write a report into {}", folder.display())))
+            .map_err(|failure| failure.help("choose another folder with --out"))?;
+        let mut hash = DefaultHasher::new();
+        folder.hash(&mut hash);
+        let name = format!("isolab-compare-{:016x}", hash.finish());
+        let listener = SocketAddr::from_abstract_name(&name)
+            .and_then(|address| UnixListener::bind_addr(&address));
+        match listener {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Failure::refused(
+                format!("another comparison is running that writes into {}", folder.display()),
+            )
+            .help("wait for its end, since two at once disturb each other's times")),
+            // Without such names nobody is kept out.
+            bound => Ok(Self { _name: bound.ok() }),
+        }
+    }
+}
+
+/// Puts the records where there is room for them, and says where: nothing has to be measured again
+/// because a disk is full.
+pub fn rescue(records: &Records, error: RecordsError) -> Failure {
+    let folder = env::temp_dir().join(format!("isolab-compare-{}", std::process::id()));
+    let failure = Failure::from(error);
+    match kept(records, &folder) {
+        Ok(path) => failure.help(format!(
+            "the records are in {}; `isolab report` makes the page of them",
+            path.display()
+        )),
+        // The first error says what is wrong.
+        Err(_) => failure,
+    }
+}
+
+fn kept(records: &Records, folder: &Path) -> Result<PathBuf, RecordsError> {
+    let failed = |source| RecordsError::Write { path: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(failed)?;
+    records.write(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_one_comparisons_at_a_time() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("report");
+        let first = Reservation::of(&folder).unwrap();
+        assert!(Reservation::of(&folder).is_err());
+        assert!(Reservation::of(&scratch.path().join("other")).is_ok());
+        drop(first);
+        assert!(Reservation::of(&folder).is_ok());
+        assert!(!folder.exists(), "it is made only when there is a report");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_refused_before_anything_is_measured() {
+        assert!(Reservation::of(Path::new("/proc/isolab-report")).is_err());
+    }
+}

@@ -1,0 +1,290 @@
+//! A whole fresh command, by itself or through a daemon: its first byte and its end, of isolab and of
+//! its peers in the same rounds.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    mem,
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use report::{Unit, metric};
+
+use crate::{
+    Error, MeasureOptions, Session, Subject, Value,
+    command_time::{Expected, command_time},
+    engine::{self, Daemon, Dockerd},
+    message::{Message, MessageWriter},
+    outcome::TIMEOUT,
+    peers::Peer,
+    session::{Labelled, Task},
+    subjects::AGAIN,
+};
+
+/// A way to start a whole `hello`, each of them a fresh process of this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// `isolab run --in X hello`, or the command of a peer.
+    Run,
+    /// `isolab run --image`.
+    Image,
+    /// A client of isolab's daemon.
+    Engine,
+    /// A client of Docker's.
+    Dockerd,
+}
+
+impl Task for Way {
+    fn metrics(&self) -> Vec<&'static str> {
+        match self {
+            Self::Run => vec![metric::STARTUP_COLD_FIRST_BYTE, metric::STARTUP_COLD_EXITED],
+            Self::Image => vec![metric::STARTUP_IMAGE_FIRST_BYTE],
+            Self::Engine => vec![metric::STARTUP_ENGINE_FIRST_BYTE],
+            Self::Dockerd => vec![metric::STARTUP_DOCKERD_FIRST_BYTE],
+        }
+    }
+}
+
+impl Way {
+    const ALL: [Self; 4] = [Self::Run, Self::Image, Self::Engine, Self::Dockerd];
+
+    /// Why a sandbox is not started in this way; `None` if it is.
+    fn why_not(self, label: &str) -> Option<&'static str> {
+        match (self, label) {
+            (Self::Run, _) | (_, "container") => None,
+            (Self::Engine, "process" | AGAIN) => None,
+            (Self::Image, "microvm") => Some("a bare program has no image"),
+            (Self::Engine, "microvm") => {
+                Some("its runtime microvm boots a Linux guest: the last question is of that")
+            }
+            (Self::Image, _) => Some("an image is the root of a container"),
+            (Self::Dockerd, _) => Some("dockerd has containers only"),
+            (Self::Engine, _) => Some("the engine has no such runtime"),
+        }
+    }
+}
+
+/// Who starts it: isolab in one of its sandboxes, or a peer.
+enum Starter<'a> {
+    Isolab(&'a Subject),
+    Peer(Box<Peer>),
+}
+
+impl Labelled for Starter<'_> {
+    fn label(&self) -> &str {
+        match self {
+            Self::Isolab(subject) => subject.label,
+            Self::Peer(peer) => peer.name(),
+        }
+    }
+
+    fn caveat(&self) -> Option<String> {
+        match self {
+            Self::Isolab(subject) => subject.caveat.clone(),
+            Self::Peer(peer) => peer.caveat(),
+        }
+    }
+}
+
+impl Starter<'_> {
+    fn why_not(&self, way: Way) -> Option<&'static str> {
+        match (self, way) {
+            (Self::Peer(_), Way::Run) => None,
+            (Self::Peer(_), _) => Some("this row is isolab's; its own whole command is above"),
+            (Self::Isolab(subject), _) => way.why_not(subject.label),
+        }
+    }
+
+    /// Whether it takes this turn: each of them, unless it is a peer that would need more than its
+    /// share of the time, or a quick comparison has enough of it.
+    fn takes_turn(&self, way: Way, turn: u32, turns: &Turns) -> bool {
+        match self {
+            Self::Isolab(_) => way == Way::Run || turn < turns.of_daemons,
+            Self::Peer(peer) => turns.of_peer(peer.pace(), turn),
+        }
+    }
+}
+
+/// How often what is slow takes part in one process.
+struct Turns {
+    warm_up: u32,
+    rounds: u32,
+    process: u32,
+    /// Of what takes several times as long as `isolab run`, a quick comparison takes so many, the
+    /// warm-up included: both of its processes together have enough for an interval.
+    of_daemons: u32,
+    /// The time that one peer may take.
+    of_a_peer: Duration,
+}
+
+impl Turns {
+    fn of(options: &MeasureOptions, (warm_up, rounds): (u32, u32)) -> Self {
+        let (of_daemons, seconds) = if options.quick { (4, 2) } else { (u32::MAX, 8) };
+        let of_a_peer = Duration::from_secs(seconds);
+        Self { warm_up, rounds, process: options.process, of_daemons, of_a_peer }
+    }
+
+    /// Whether a peer that needs `pace` for a start takes this turn: at least one that counts.
+    fn of_peer(&self, pace: Duration, turn: u32) -> bool {
+        let all = pace.as_secs_f64() * f64::from(self.rounds);
+        let every = (all / self.of_a_peer.as_secs_f64()).ceil() as u32;
+        let every = every.clamp(1, self.rounds.max(1));
+        match turn.checked_sub(self.warm_up) {
+            // One that is slow was warmed up by its trial.
+            None => every == 1,
+            Some(turn) => (turn + self.process).is_multiple_of(every),
+        }
+    }
+}
+
+/// From the start of a fresh command to its first byte on our pipe and to its end: `isolab run`,
+/// clients of daemons, and peers.
+pub fn measure<W: Write>(
+    session: &mut Session<W>,
+    isolab: &Path,
+    options: &MeasureOptions,
+) -> io::Result<()> {
+    let own = mem::take(&mut session.subjects);
+    let mut starters: Vec<_> = own.iter().map(Starter::Isolab).collect();
+    for definition in options.peers.iter() {
+        match Peer::prepare(definition) {
+            Ok(peer) => {
+                session.writer.write(&Message::Subject(peer.name().into(), peer.subject()))?;
+                starters.push(Starter::Peer(Box::new(peer)));
+            }
+            Err(error) => {
+                session.writer.gaps(&Way::Run.metrics(), definition.name, &error)?;
+            }
+        }
+    }
+    for starter in starters.iter().filter(|starter| starter.label() != AGAIN) {
+        for way in Way::ALL {
+            if let Some(why) = starter.why_not(way) {
+                session.writer.gaps(&way.metrics(), starter.label(), &Error::new(why))?;
+            }
+        }
+    }
+    let daemons = Daemons { isolab, engine: Daemon::start(isolab), dockerd: Dockerd::find() };
+    let turns = Turns::of(options, session.warm_up_and_rounds());
+    let mut asked: BTreeMap<_, u32> = BTreeMap::new();
+    session.rounds_among(&starters, &Way::ALL, |starter, way| {
+        if starter.why_not(*way).is_some() {
+            return Ok(Vec::new());
+        }
+        let asked = asked.entry((way.metrics(), starter.label().to_owned())).or_default();
+        let turn = *asked;
+        *asked += 1;
+        match starter.takes_turn(*way, turn, &turns) {
+            true => daemons.values(*way, starter),
+            false => Ok(Vec::new()),
+        }
+    })?;
+    for starter in starters {
+        if let Starter::Peer(peer) = starter {
+            write_end(&mut session.writer, &peer)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what a peer has left behind, which is removed, and its version as it is now.
+fn write_end<W: Write>(writer: &mut MessageWriter<W>, peer: &Peer) -> io::Result<()> {
+    let left = peer.left_behind();
+    if left > 0 {
+        let text = format!("{left} containers after its commands had ended; removed");
+        writer.write(&Message::Fact(format!("left by {}", peer.name()), text))?;
+    }
+    match peer.subject_now() {
+        Ok(subject) => writer.write(&Message::Subject(peer.name().into(), subject)),
+        Err(error) => writer.gaps(&Way::Run.metrics(), peer.name(), &error),
+    }
+}
+
+/// The program that is started, and the daemons that its clients ask.
+struct Daemons<'a> {
+    isolab: &'a Path,
+    engine: Result<Daemon, Error>,
+    dockerd: Result<Dockerd, Error>,
+}
+
+impl Daemons<'_> {
+    /// Starts it once.
+    fn values(&self, way: Way, starter: &Starter) -> Result<Vec<Value>, Error> {
+        const HELLO: Expected = Expected::Exactly(b"hello\n");
+        let time = match starter {
+            Starter::Peer(peer) => peer.run()?,
+            Starter::Isolab(subject) => {
+                let mut command = self.command(way, subject)?;
+                let word = command.get_args().next().unwrap_or_default().to_string_lossy();
+                let name = format!("isolab {word}");
+                command_time(&name, &mut command, HELLO, TIMEOUT)?
+            }
+        };
+        let times = [time.first_byte, time.exited].map(|time| time.as_nanos() as f64);
+        let values = way.metrics().into_iter().zip(times);
+        Ok(values.map(|(metric, time)| (metric, Unit::Nanoseconds, time)).collect())
+    }
+
+    /// The command to measure.
+    fn command(&self, way: Way, subject: &Subject) -> Result<Command, Error> {
+        let mut command = Command::new(self.isolab);
+        let kind = subject.sandbox.name();
+        match way {
+            Way::Run => {
+                command.args(["run", "--in", kind, "hello"]);
+            }
+            Way::Image => {
+                let (variable, images) = known(&self.engine)?.images();
+                command.env(variable, images);
+                command.args(["run", "--in", kind, "--image", engine::IMAGE, engine::PROGRAM]);
+            }
+            Way::Engine => {
+                let network = if kind == "process" { "host" } else { "none" };
+                command.arg("measure-client").arg(known(&self.engine)?.socket());
+                command.args(["--network", network, "--runtime", kind]);
+            }
+            Way::Dockerd => {
+                command.arg("measure-client").arg(known(&self.dockerd)?.socket());
+                command.args(["--network", "none"]);
+            }
+        }
+        Ok(command)
+    }
+}
+
+/// A daemon, or once more why there is none.
+fn known<T>(daemon: &Result<T, Error>) -> Result<&T, Error> {
+    daemon
+        .as_ref()
+        .map_err(|Error { reason, fix }| Error { reason: reason.clone(), fix: fix.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_peer_takes_part_in_as_many_rounds_as_its_time_allows() {
+        let of_a_peer = Duration::from_secs(8);
+        for process in 0..6 {
+            let turns = Turns { warm_up: 3, rounds: 20, process, of_daemons: u32::MAX, of_a_peer };
+            let count = |seconds| {
+                let taken = |turn: &u32| turns.of_peer(Duration::from_secs_f64(seconds), *turn);
+                (0..23).filter(taken).count()
+            };
+            assert_eq!(count(0.1), 23);
+            assert_eq!(count(2.0), 4);
+            assert_eq!(count(100.0), 1);
+        }
+    }
+
+    #[test]
+    fn every_way_starts_a_container() {
+        for way in Way::ALL {
+            assert!(way.why_not("container").is_none(), "{way:?}");
+        }
+        assert!(Way::Engine.why_not(AGAIN).is_none(), "or there is no noise floor");
+    }
+}
