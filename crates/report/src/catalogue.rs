@@ -102,12 +102,16 @@ const fn probe(metric: &'static str) -> &'static str {
     metric.split_at(metric::PROBE.len()).1
 }
 
+/// Metrics whose samples are points of a curve over the number of instances, in their rounds: they
+/// are drawn, and have no median.
+pub const CURVES: [&str; 2] = [metric::DENSITY_START, metric::DENSITY_MEMORY];
+
 /// Whether the process is measured a second time for the noise floor: wherever a round does not take
 /// seconds.
 pub fn measured_twice(name: &str) -> bool {
     let once = |group: &Group| [IMAGES, SLICES, LINUX].contains(group);
     // Each sample of a curve is of another number of instances.
-    find(name).is_some_and(|(group, _)| !once(group) && name != metric::DENSITY_START)
+    find(name).is_some_and(|(group, _)| !once(group) && !CURVES.contains(&name))
 }
 
 const STARTUP: Group = Group {
@@ -277,6 +281,11 @@ const DENSITY_METRICS: &[Metric] = &[
         "start of each",
         "start-up time of each one, beside all before (with --density)",
     ),
+    size(
+        metric::DENSITY_MEMORY,
+        "memory of all",
+        "what the host's available memory has lost to all of them (with --density)",
+    ),
 ];
 
 const SLICES: Group = Group {
@@ -336,7 +345,8 @@ const IO_METRICS: &[Metric] = &[
     },
 ];
 
-const LINUX: Group = Group {
+/// The question of Linux guests, whose columns may all be of another machine.
+pub const LINUX: Group = Group {
     name: "linux",
     title: "A Linux guest",
     question: "What does a kernel of its own cost?",

@@ -109,7 +109,8 @@ mod tests {
         };
         alive(&mut records, 24.0);
         assert_eq!(conclusion(&records, "tens of virtual"), None);
-        let stopped = ("density.stopped.linux".to_owned(), "no memory left".to_owned());
+        let stopped =
+            ("density.stopped.linux".to_owned(), "no more could start: no memory".to_owned());
         records.provenance.host.extend([stopped]);
         assert_eq!(conclusion(&records, "tens of virtual"), Some(Conclusion::Holds));
         set(&mut records, metric::DENSITY_COUNT, "container", 24.0);

@@ -5,14 +5,14 @@ mod data;
 mod evidence;
 mod peers;
 
-pub(crate) use cells::counted;
 pub use cells::{Cell, Look, Measured, Row};
+pub(crate) use cells::{Curve, counted};
 pub use evidence::{Evidence, Lack, Missing};
 pub(crate) use peers::{MACHINES, PeerRow};
 
 use crate::{
     Gap, Provenance, Ratio, Records, ScheduleTrace, Series, Unit, Verdict,
-    catalogue::{self, BENCHES, Better, GROUPS, Group, OTHER},
+    catalogue::{self, BENCHES, Better, CURVES, GROUPS, Group, LINUX, OTHER},
     conditions::disturbance,
     interval::{is_constant, median_interval},
     metric::PROBE,
@@ -68,7 +68,8 @@ impl<'a> Comparison<'a> {
         let (benches, other) = unknown.into_iter().partition(|name| name.starts_with("bench."));
         let unknown = [(&BENCHES, benches), (&OTHER, other)];
         for (group, names) in known.chain(unknown) {
-            let rows: Vec<_> = names.into_iter().filter_map(|name| comparison.row(name)).collect();
+            let rows = names.into_iter().filter(|name| !CURVES.contains(name));
+            let rows: Vec<_> = rows.filter_map(|name| comparison.row(name)).collect();
             if !rows.is_empty() {
                 comparison.questions.push(Question { group, rows });
             }
@@ -80,6 +81,16 @@ impl<'a> Comparison<'a> {
     pub fn find(&self, metric: &str) -> Option<&Row<'a>> {
         let mut rows = self.questions.iter().flat_map(|question| &question.rows);
         rows.find(|row| row.metric == metric)
+    }
+
+    /// The points of a metric over the number of instances, in each of isolab's own sandboxes.
+    pub(crate) fn curves(&self, metric: &str) -> Vec<Curve<'a>> {
+        let series = self.records.series.iter().filter(|series| series.metric == metric);
+        let curve = |series: &'a Series| {
+            let column = self.sandboxes.iter().position(|name| *name == series.sandbox)?;
+            Some(Curve { sandbox: &series.sandbox, column, samples: &series.samples })
+        };
+        series.filter_map(curve).filter(|curve| !curve.samples.is_empty()).collect()
     }
 
     /// Why a metric was not measured in a sandbox, if the records say it.
@@ -128,9 +139,11 @@ impl<'a> Comparison<'a> {
         self.records.gaps.iter().filter_map(|gap| Some((gap.metric.strip_prefix(PROBE)?, gap)))
     }
 
-    /// The caveat of a sandbox that holds for all that was measured in it, if there is one.
+    /// The caveat of a sandbox that holds for all that was measured in it, if there is one; the
+    /// question of Linux guests may be of another machine, and has caveats of its own.
     pub fn common_caveat(&self, column: usize) -> Option<&str> {
-        let rows = self.questions.iter().flat_map(|question| &question.rows);
+        let here = self.questions.iter().filter(|question| *question.group != LINUX);
+        let rows = here.flat_map(|question| &question.rows);
         let mut caveats =
             rows.filter_map(|row| row.cells.get(column)?.measured()).map(|cell| cell.caveat);
         let first = caveats.next()??;

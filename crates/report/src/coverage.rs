@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Processes and rounds of the parts of a full comparison.
-const SHAPES: [(u32, u32); 5] = [(8, 50), (6, 20), (5, 5), (5, 2), (5, 1)];
+const SHAPES: [(u32, u32); 5] = [(8, 50), (6, 20), (5, 4), (5, 2), (5, 1)];
 
 /// How the logarithms of times lie about their middle.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,13 @@
 //! What differs between two runs beyond the noise of both.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use crate::{
-    Comparison, Interval, Ratio, Records, Unit, Verdict, catalogue,
+    Comparison, Interval, Ratio, Records, Unit, Verdict,
+    catalogue::{self, CURVES},
     comparison::Measured,
     format::{human, times},
     interval::{FEWEST, ratio_of_runs},
@@ -52,7 +56,9 @@ pub fn difference(first: &Records, second: &Records) -> Difference {
         facts: facts(first, second),
     };
     let names = |records: &Records| -> BTreeSet<(String, String)> {
-        let own = records.series.iter().filter(|series| !series.sandbox.ends_with(" (again)"));
+        let own = records.series.iter().filter(|series| {
+            !series.sandbox.ends_with(" (again)") && !CURVES.contains(&series.metric.as_str())
+        });
         own.map(|series| (series.metric.clone(), series.sandbox.clone())).collect()
     };
     let (of_first, of_second) = (names(first), names(second));
@@ -104,7 +110,9 @@ fn judged(
     }
     if ratio.interval.is_none() {
         let fewest = before.processes().min(after.processes());
-        return Err(format!("{fewest} processes in one of them, and an interval takes {FEWEST}"));
+        return Err(format!(
+            "too few processes in one of them: {fewest}, and an interval takes {FEWEST}"
+        ));
     }
     if let Some(busy) = rows.iter().flatten().find_map(|row| row.disturbed.as_ref()) {
         return Err(format!("the host was busy: {busy}"));
@@ -133,7 +141,7 @@ fn facts(first: &Records, second: &Records) -> Vec<[String; 3]> {
     let (first, second) = (of(first), of(second));
     let names: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
     let moment = |name: &str| name.starts_with("load ") || name == "steal";
-    let fact = |facts: &std::collections::BTreeMap<String, String>, name: &str| {
+    let fact = |facts: &BTreeMap<String, String>, name: &str| {
         facts.get(name).cloned().unwrap_or_else(|| "not recorded".to_owned())
     };
     names
@@ -183,11 +191,16 @@ impl Difference {
         };
         let only = |second: bool| {
             let these = self.only.iter().filter(move |(_, of_second)| *of_second == second);
-            these.map(|(name, _)| name.clone()).collect()
+            let names = these.map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+            if names.is_empty() { Vec::new() } else { vec![names.join(", ")] }
         };
         list("Only in the first:", only(false));
         list("Only in the second:", only(true));
-        let undecided = self.undecided.iter().map(|(name, why)| format!("{name}: {why}"));
+        let mut reasons = BTreeMap::<&str, Vec<&str>>::new();
+        for (name, why) in &self.undecided {
+            reasons.entry(why).or_default().push(name);
+        }
+        let undecided = reasons.iter().map(|(why, names)| format!("{why}: {}", names.join(", ")));
         list("Cannot be told:", undecided.collect());
         let facts = self.facts.iter().map(|[name, one, two]| format!("{name}: {one} → {two}"));
         list("Facts that differ:", facts.collect());

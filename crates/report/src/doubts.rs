@@ -3,33 +3,49 @@
 use crate::{
     Comparison, Unit, catalogue,
     comparison::{Row, counted},
-    conditions::disturbed_parts,
+    conditions::{Disturbed, disturbed},
     method::{Sentence, sentence},
     words::{LEAST, LEAST_ZH, listed},
 };
 
 /// What makes all of it doubtful, to be said before the numbers.
 pub(crate) fn warnings(comparison: &Comparison) -> Vec<String> {
-    let parts = disturbed_parts(comparison.provenance);
-    let words = parts.into_iter().map(|(part, words)| {
-        format!(
-            "While the part {part} was measured, {words}: its times carry no verdict. Measure again \
-             on a quiet host."
+    let busy = busy(comparison).into_iter();
+    let warning = |busy: Sentence| {
+        format!("{} These times carry no verdict: measure again on a quiet host.", busy.en)
+    };
+    busy.map(warning).collect()
+}
+
+/// What else the host did, and when.
+fn busy(comparison: &Comparison) -> Vec<Sentence> {
+    let Disturbed { waited, stolen } = disturbed(comparison.provenance);
+    let waited = (!waited.is_empty()).then(|| {
+        sentence(
+            format!(
+                "The host was busy. Programs waited for a CPU during so much of the time: {}.",
+                waited.join(", ")
+            ),
+            format!("宿主机繁忙。程序等待 CPU 的时间比例：{}。", waited.join("，")),
         )
     });
-    words.collect()
+    let stolen = (!stolen.is_empty()).then(|| {
+        sentence(
+            format!(
+                "The host below was busy. So much of the CPU time went to others: {}.",
+                stolen.join(", ")
+            ),
+            format!("下层宿主机繁忙。被其他虚拟机占用的 CPU 时间比例：{}。", stolen.join("，")),
+        )
+    });
+    [waited, stolen].into_iter().flatten().collect()
 }
 
 /// All doubts.
 pub(crate) fn doubts(comparison: &Comparison) -> Vec<Sentence> {
     let mut doubts = Vec::new();
     let host = &comparison.provenance.host;
-    doubts.extend(disturbed_parts(comparison.provenance).into_iter().map(|(part, words)| {
-        sentence(
-            format!("While the part {part} was measured, {words}."),
-            format!("测量 {part} 部分时宿主机繁忙（{words}）。"),
-        )
-    }));
+    doubts.extend(busy(comparison));
     if comparison.provenance.command.contains("--quick") {
         doubts.push(sentence(
             "This was a quick run: few rounds. The full one is surer.",
@@ -43,12 +59,12 @@ pub(crate) fn doubts(comparison: &Comparison) -> Vec<Sentence> {
             format!("microVM 的数值只对这一个 KVM 成立（{name}：{fact}）。"),
         ));
     }
-    let busy = ["load before", "load after", "steal"];
-    let busy = busy.iter().filter_map(|name| Some(format!("{name}: {}", host.get(*name)?)));
-    if let Some(busy) = listed(busy.collect(), "and") {
+    let load = ["load before", "load after", "steal"];
+    let load = load.iter().filter_map(|name| Some(format!("{name}: {}", host.get(*name)?)));
+    if let Some(load) = listed(load.collect(), "and") {
         doubts.push(sentence(
-            format!("What else the machine had to do: {busy}."),
-            format!("机器当时的其他负载：{busy}。"),
+            format!("What else the machine had to do: {load}."),
+            format!("机器当时的其他负载：{load}。"),
         ));
     }
     if let Some(governor) = host.get("governor") {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Comparison, Interval, Records, RecordsError, Unit, catalogue,
+    Comparison, Interval, Records, RecordsError, Series, Unit, catalogue,
     chart::{Chart, Course, Mark, STYLE, history_chart},
     file::replace,
     format::{date, human},
@@ -79,7 +79,9 @@ impl Run {
     fn of(name: String, records: &Records) -> Self {
         let comparison = Comparison::of(records);
         let mut values = BTreeMap::new();
-        for series in records.series.iter().filter(|it| !it.sandbox.ends_with(" (again)")) {
+        let curve = |it: &Series| catalogue::CURVES.contains(&it.metric.as_str());
+        let own = |it: &&Series| !it.sandbox.ends_with(" (again)") && !curve(it);
+        for series in records.series.iter().filter(own) {
             if let Some(measured) = comparison.measured_of(&series.metric, &series.sandbox) {
                 let name = (series.metric.clone(), series.sandbox.clone());
                 values.insert(name, (measured.median, measured.interval, series.unit));

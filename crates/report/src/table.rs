@@ -183,7 +183,8 @@ impl Table {
             Some((_, Verdict::TooFewSamples(ratio))) => (times(ratio), false),
             Some((_, Verdict::Less(ratio) | Verdict::More(ratio))) => (times(ratio), true),
         };
-        let caveat = measured.caveat.filter(|caveat| Some(*caveat) != common);
+        let said = [common, row.common_caveat()];
+        let caveat = measured.caveat.filter(|caveat| !said.contains(&Some(caveat)));
         let caveat = caveat.map(|caveat| self.notes.mark(caveat.to_owned()));
         Parts {
             value: row.unit.map_or(String::new(), |unit| human(measured.median, unit)),

@@ -100,6 +100,12 @@ impl Records {
         at_most("conditions", self.provenance.conditions.len(), MOST_WORDS)?;
         at_most("subjects", self.provenance.subjects.len(), MOST_WORDS)?;
         let mut seen = BTreeSet::new();
+        // What others call what they have counted is their own affair, as long as they count it alike
+        // everywhere.
+        let command = &self.provenance.command;
+        let ours = command.is_empty()
+            || ["isolab", "cargo"].iter().any(|program| command.starts_with(program));
+        let known = |name: &str| catalogue::find(name).filter(|_| ours);
         let mut units = BTreeMap::<&str, Unit>::new();
         for series in &self.series {
             let (metric, sandbox) = (series.metric.clone(), series.sandbox.clone());
@@ -111,7 +117,7 @@ impl Records {
                 return Err(Invalid::Value { metric, sandbox, value });
             }
             let of_row = *units.entry(&series.metric).or_insert_with(|| {
-                catalogue::find(&series.metric).map_or(series.unit, |(_, metric)| metric.unit)
+                known(&series.metric).map_or(series.unit, |(_, metric)| metric.unit)
             });
             if series.unit != of_row {
                 let (found, expected) = (series.unit, of_row);

@@ -134,7 +134,8 @@ pub(crate) fn row_notes(row: &Row) -> Vec<String> {
     let derived = row.derived.map(|formula| format!("derived, not measured: {formula}"));
     let busy = row.disturbed.as_ref();
     let busy = busy.map(|words| format!("no verdict, for the host was busy: {words}"));
-    [derived, busy].into_iter().flatten().collect()
+    let caveat = row.common_caveat().map(str::to_owned);
+    [derived, busy, caveat].into_iter().flatten().collect()
 }
 
 /// Facts about the host that explain a metric of this question rather than the machine.

@@ -156,7 +156,7 @@ mod tests {
     use tempfile::tempdir;
 
     use super::*;
-    use crate::{RecordsError, example};
+    use crate::{RecordsError, Sample, Series, Unit, example, metric};
 
     fn written(records: &Records) -> (tempfile::TempDir, Written) {
         let folder = tempdir().unwrap();
@@ -284,6 +284,37 @@ mod tests {
         for file in [&written.page, &written.readme] {
             assert!(fs::read_to_string(file).unwrap().contains(&digest), "{file:?}");
         }
+    }
+
+    #[test]
+    fn curves_over_the_number_of_instances_are_drawn_and_have_no_row() {
+        let mut records = example::records();
+        for (metric, unit) in
+            [(metric::DENSITY_START, Unit::Nanoseconds), (metric::DENSITY_MEMORY, Unit::Bytes)]
+        {
+            let samples = (1..=100).map(|round| Sample {
+                value: f64::from(round) * 1e3 - 5e3,
+                process: 0,
+                round,
+            });
+            let usable = |sample: &Sample| unit == Unit::Bytes || sample.value >= 0.0;
+            records.series.push(Series {
+                metric: metric.into(),
+                sandbox: "container".into(),
+                unit,
+                caveat: None,
+                samples: samples.filter(usable).collect(),
+                seconds: Vec::new(),
+            });
+        }
+        let (folder, written) = written(&records);
+        for name in ["density-start.svg", "density-memory.svg"] {
+            assert!(written.charts.contains(&folder.path().join(name)), "{name}");
+        }
+        let page = fs::read_to_string(&written.page).unwrap();
+        assert!(!page.contains(&format!("data-metric=\"{}\"", metric::DENSITY_START)));
+        let faults = crate::verify::verify(folder.path()).unwrap().faults;
+        assert!(faults.iter().all(|(place, _)| place == file::NAME), "{faults:?}");
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl<'a> Panel<'a> {
             [(BASE, metric), ("container", metric), ("microvm", metric), (LINUX, of_linux)];
         let mut lines: Vec<Line> = Vec::new();
         for (sandbox, metric) in subjects {
+            let whole = comparison.measured(metric::STARTUP_COLD_FIRST_BYTE, sandbox);
+            let metric = match metric {
+                metric::LINUX_FIRST_BYTE if whole.is_some() => metric::STARTUP_COLD_FIRST_BYTE,
+                metric => metric,
+            };
             let column = comparison.sandboxes.iter().position(|name| *name == sandbox);
             let (Some(column), Some(measured)) = (column, comparison.measured(metric, sandbox))
             else {

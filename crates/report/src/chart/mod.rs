@@ -6,13 +6,14 @@
 mod axis;
 mod canvas;
 mod colours;
+mod curves;
 mod dots;
 mod history;
 mod lanes;
 mod lesson;
 mod phases;
 
-use crate::{Comparison, Unit, file::RecordsError};
+use crate::{Comparison, Unit, file::RecordsError, metric};
 use canvas::Canvas;
 pub(crate) use colours::{STYLE, class_of};
 pub(crate) use history::{Course, Mark};
@@ -44,6 +45,15 @@ pub(crate) fn charts(comparison: &Comparison, group: &str) -> Result<Vec<Chart>,
         charts.extend(chart("startup-phases", "From the call until nothing is left", |width| {
             phases::draw(comparison, width)
         })?);
+    }
+    if group == "density" {
+        for (metric, unit, title) in [
+            (metric::DENSITY_MEMORY, Unit::Bytes, "Memory of all that are alive, by their number"),
+            (metric::DENSITY_START, Unit::Nanoseconds, "Start of one more, by those alive"),
+        ] {
+            let found = comparison.curves(metric);
+            charts.extend(chart(metric, title, |width| curves::draw(&found, unit, width))?);
+        }
     }
     if group == "slices" {
         for trace in comparison.traces {

@@ -67,6 +67,16 @@ pub struct Measured<'a> {
     pub unusable: usize,
 }
 
+/// The points of a metric over the number of instances, in one sandbox.
+#[derive(Debug)]
+pub(crate) struct Curve<'a> {
+    /// The sandbox, and its column.
+    pub(crate) sandbox: &'a str,
+    pub(crate) column: usize,
+    /// The round of a sample is how many were alive.
+    pub(crate) samples: &'a [Sample],
+}
+
 /// What a probe has shown in one sandbox.
 #[derive(Debug, Clone, Copy)]
 pub enum Look<'a> {
@@ -92,6 +102,18 @@ impl<'a> Look<'a> {
             Look::Failed(gap) => ("–", format!("not seen: {}", prose(&gap.reason)).into()),
             Look::Absent => ("–", "not looked at".into()),
         }
+    }
+}
+
+impl Row<'_> {
+    /// The caveat that all its cells have, where there are several.
+    pub fn common_caveat(&self) -> Option<&str> {
+        let mut caveats =
+            self.cells.iter().filter_map(|cell| cell.measured()).map(|cell| cell.caveat);
+        let first = caveats.next()??;
+        let mut others = caveats.peekable();
+        others.peek()?;
+        others.all(|caveat| caveat == Some(first)).then_some(first)
     }
 }
 

@@ -60,10 +60,10 @@ impl<'a> Comparison<'a> {
     }
 
     /// Whether the run ended the starts of instances itself, so that their number is a lower bound:
-    /// so unless the records say that something else stopped them.
+    /// so unless the records say that the host refused one more.
     pub fn ended_by_its_budget(&self, sandbox: &str) -> bool {
         let stopped = self.provenance.host.get(&format!("density.stopped.{sandbox}"));
-        stopped.is_none_or(|why| why.contains("budget"))
+        stopped.is_none_or(|why| !why.starts_with("no more could start"))
     }
 
     /// Why these samples carry no judgement.

@@ -1,7 +1,11 @@
 //! The programs of others that took part, beside isolab's own sandboxes.
 
 use super::{AGAIN, Comparison, Measured, Row};
-use crate::{Records, interval, verdict::Verdict};
+use crate::{
+    Gap, Records, catalogue, interval,
+    spelling::{self, prose},
+    verdict::Verdict,
+};
 
 /// The peers that a comparison knows by name.
 const PEERS: [&str; 11] = [
@@ -82,10 +86,31 @@ impl<'a> Comparison<'a> {
         self.measure(metric, sandbox, noise_floor)
     }
 
-    /// The rows of a peer that have no number, with the reason.
-    pub(crate) fn peer_gaps(&self) -> Vec<&'a crate::Gap> {
-        let gaps = self.records.gaps.iter();
-        gaps.filter(|gap| is_peer(self.records, &gap.sandbox)).collect()
+    /// The rows of peers that have no number: peers, titles, and the reason with what to do. Rows and
+    /// peers with the same reason are together.
+    pub(crate) fn peer_gaps(&self) -> Vec<(String, String, String)> {
+        let mut groups: Vec<(&Gap, Vec<&str>)> = Vec::new();
+        for gap in self.records.gaps.iter().filter(|gap| is_peer(self.records, &gap.sandbox)) {
+            let title = catalogue::find(&gap.metric).map_or(&*gap.metric, |(_, known)| known.title);
+            let same = |known: &Gap| known.sandbox == gap.sandbox && known.reason == gap.reason;
+            match groups.iter_mut().find(|(known, _)| same(known)) {
+                Some((_, titles)) => titles.push(title),
+                None => groups.push((gap, vec![title])),
+            }
+        }
+        let mut together: Vec<(String, String, String)> = Vec::new();
+        for (gap, titles) in groups {
+            let reason = match gap.fix.as_str() {
+                "" => prose(&gap.reason),
+                fix => format!("{}: {fix}", prose(&gap.reason)),
+            };
+            let (peer, titles) = (spelling::name(&gap.sandbox), titles.join("; "));
+            match together.iter_mut().find(|known| (&known.1, &known.2) == (&titles, &reason)) {
+                Some((peers, ..)) => *peers = format!("{peers}, {peer}"),
+                None => together.push((peer.to_owned(), titles, reason)),
+            }
+        }
+        together
     }
 }
 

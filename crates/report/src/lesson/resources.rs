@@ -6,17 +6,17 @@ use crate::{
     claim::{Claim, Conclusion},
     comparison::{Evidence, Lack},
     format::in_sentence,
-    metric,
+    metric, spelling,
 };
 
 const MEBIBYTE: f64 = 1_048_576.0;
 
 fn name_of(guest: &str) -> &str {
-    if guest == LINUX { "Linux guest" } else { guest }
+    if guest == LINUX { "Linux guest" } else { spelling::name(guest) }
 }
 
 pub(crate) fn disk(comparison: &Comparison) -> Claim {
-    let (metric, guest) = machine(comparison, metric::LINUX_DISK, &[metric::FOOTPRINT_DISK]);
+    let (metric, guest) = machine(comparison, &[metric::LINUX_DISK], &[metric::FOOTPRINT_DISK]);
     let [container, microvm] =
         ["container", "microvm"].map(|sandbox| comparison.median(metric::FOOTPRINT_DISK, sandbox));
     let whole = comparison.median(metric, guest);
@@ -49,7 +49,7 @@ pub(crate) fn disk(comparison: &Comparison) -> Claim {
 }
 
 pub(crate) fn memory(comparison: &Comparison) -> Claim {
-    let (metric, guest) = machine(comparison, metric::LINUX_MEMORY, &[metric::FOOTPRINT_MEMORY]);
+    let (metric, guest) = machine(comparison, &[metric::LINUX_MEMORY], &[metric::FOOTPRINT_MEMORY]);
     let container = comparison.median(metric::FOOTPRINT_MEMORY, "container");
     let whole = comparison.median(metric, guest);
     let ranges = comparison
@@ -84,7 +84,7 @@ struct Alive {
 }
 
 pub(crate) fn density(comparison: &Comparison) -> Claim {
-    let (_, guest) = machine(comparison, metric::DENSITY_COUNT, &[metric::DENSITY_COUNT]);
+    let (_, guest) = machine(comparison, &[metric::DENSITY_COUNT], &[metric::DENSITY_COUNT]);
     // That so many were alive at once is shown by the one time that they were.
     let [containers, machines, microvms] = ["container", guest, "microvm"].map(|sandbox| {
         let largest = comparison.largest(metric::DENSITY_COUNT, sandbox);

@@ -8,7 +8,7 @@ use crate::{
     claim::{Claim, Conclusion},
     comparison::BASE,
     format::{digits, times},
-    metric,
+    metric, spelling,
 };
 
 /// The start that a user sees, and the one that a program sees.
@@ -48,10 +48,10 @@ pub(crate) fn container_startup(comparison: &Comparison) -> Claim {
 
 pub(crate) fn machine_startup(comparison: &Comparison) -> Claim {
     let of_peers = [metric::STARTUP_COLD_FIRST_BYTE, metric::STARTUP_IMAGE_FIRST_BYTE];
-    let (metric, guest) = machine(comparison, metric::LINUX_FIRST_BYTE, &of_peers);
+    let (metric, guest) = machine(comparison, &[COLD.0, metric::LINUX_FIRST_BYTE], &of_peers);
     let time = comparison.median(metric, guest);
     let bare = comparison.median(COLD.0, "microvm");
-    let name = if guest == LINUX { "a Linux guest" } else { guest };
+    let name = if guest == LINUX { "a Linux guest" } else { spelling::name(guest) };
     let range = comparison.range(metric, guest);
     let slower = comparison.difference(metric, guest, "container");
     let conclusion = range.and(slower).map(|(time, ratio)| match ratio {

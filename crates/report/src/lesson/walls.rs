@@ -6,7 +6,7 @@ use crate::{
     catalogue::PROBES,
     claim::{Claim, Conclusion},
     comparison::{BASE, Evidence, Look},
-    metric,
+    metric, spelling,
 };
 
 pub(crate) fn isolation(comparison: &Comparison) -> Claim {
@@ -48,14 +48,14 @@ pub(crate) fn isolation(comparison: &Comparison) -> Claim {
 
 pub(crate) fn heavy_io(comparison: &Comparison) -> Claim {
     let rows = [(metric::IO_DISK, "disk"), (metric::IO_NETWORK, "network")];
-    let guests = rows.map(|(metric, _)| machine(comparison, metric, &[metric]).1);
+    let guests = rows.map(|(metric, _)| machine(comparison, &[metric], &[metric]).1);
     let lost = rows.iter().zip(guests).map(|((metric, _), guest)| {
         comparison.difference(metric, guest, BASE).map(|ratio| ratio.map_or(0.0, |it| 1.0 - it))
     });
     let rates = [0, 1].map(|index| {
         let ((metric, what), guest) = (rows[index], guests[index]);
         let rate = comparison.median(metric, guest);
-        let name = if guest == LINUX { "Linux guest" } else { guest };
+        let name = if guest == LINUX { "Linux guest" } else { spelling::name(guest) };
         let text = format!("{what} of {name} {}", value(&rate, Unit::BytesPerSecond));
         (rate, text)
     });

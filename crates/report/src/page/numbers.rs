@@ -89,7 +89,8 @@ fn numbers(page: &mut String, comparison: &Comparison, row: &Row, notes: &mut No
             page.push_str(if column > 0 { "<td class=\"ratio\"></td>" } else { "" });
             continue;
         };
-        let caveat = measured.caveat.filter(|it| Some(*it) != comparison.common_caveat(column));
+        let said = [comparison.common_caveat(column), row.common_caveat()];
+        let caveat = measured.caveat.filter(|caveat| !said.contains(&Some(caveat)));
         let caveat = caveat.map(|caveat| mark(notes, caveat)).unwrap_or_default();
         let in_part = cell.why_not().map_or_else(String::new, |(why, _)| {
             format!("<abbr title=\"{}\">…</abbr>", escaped(&why))
@@ -190,15 +191,13 @@ pub(super) fn peers(page: &mut String, comparison: &Comparison, rows: &[PeerRow]
         )
         .ok();
     }
-    for gap in comparison.peer_gaps() {
-        let title = crate::catalogue::find(&gap.metric);
-        let title = title.map_or(gap.metric.as_str(), |(_, metric)| metric.title);
+    for (peers, titles, reason) in comparison.peer_gaps() {
         writeln!(
             page,
-            "<p class=\"note\"><b>{}</b>, {}: {}</p>",
-            escaped(spelling::name(&gap.sandbox)),
-            escaped(title),
-            escaped([spelling::prose(&gap.reason).as_str(), gap.fix.as_str()].join(" ").trim())
+            "<p class=\"note\"><b>{}</b> ({}): {}</p>",
+            escaped(&peers),
+            escaped(&titles),
+            escaped(&reason)
         )
         .ok();
     }

@@ -56,14 +56,8 @@ impl Table {
             );
             self.line(line.trim_end());
         }
-        for gap in gaps {
-            let title = crate::catalogue::find(&gap.metric)
-                .map_or(gap.metric.as_str(), |(_, metric)| metric.title);
-            let reason = match gap.fix.as_str() {
-                "" => gap.reason.clone(),
-                fix => format!("{}: {fix}", gap.reason),
-            };
-            self.paragraph("    ", &format!("{}, {title}: {reason}", spelling::name(&gap.sandbox)));
+        for (peers, titles, reason) in gaps {
+            self.paragraph("    ", &format!("{peers} ({titles}): {reason}"));
         }
         for (name, subject) in &comparison.provenance.subjects {
             let command = subject.command.join(" ");

@@ -135,10 +135,10 @@ fn mean_and_error(values: &[f64]) -> (f64, f64) {
     (mean, squares / (count - 1.0) / count)
 }
 
-/// Student's interval around the mean, a tenth wider, and as far around `middle`.
+/// Student's interval around the mean, 1.15 times as wide, and as far around `middle`.
 fn reach(values: &[f64], middle: f64) -> (f64, f64) {
     let (mean, error) = mean_and_error(values);
-    let half = 1.1 * student(values.len() as f64 - 1.0) * error.sqrt();
+    let half = 1.15 * student(values.len() as f64 - 1.0) * error.sqrt();
     (mean.min(middle) - half, mean.max(middle) + half)
 }
 
@@ -148,7 +148,7 @@ fn reach_of_two(sides: &[Vec<f64>; 2], middle: f64) -> (f64, f64) {
     let [first, second] = [0, 1].map(|side| sides[side].len() as f64 - 1.0);
     let (mean, error) = (left - right, one + two);
     let freedom = error * error / (one * one / first + two * two / second);
-    let half = if error > 0.0 { 1.1 * student(freedom) * error.sqrt() } else { 0.0 };
+    let half = if error > 0.0 { 1.15 * student(freedom) * error.sqrt() } else { 0.0 };
     (mean.min(middle) - half, mean.max(middle) + half)
 }
 

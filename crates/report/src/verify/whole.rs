@@ -10,13 +10,16 @@ use crate::{Unit, catalogue, file::NAME, metric};
 
 /// Checks all of it.
 pub(super) fn check(raw: &Raw, found: &mut Verification) {
-    // Version 1 left out the growth of zero or less of the kernel's memory: a loss that is known.
-    let known_loss = |it: &&RawSeries| raw.version == 1 && it.metric == metric::FOOTPRINT_KERNEL;
-    let checked = raw.series.iter().filter(|series| !known_loss(series));
+    let checked = raw.series.iter().filter(|series| !known_loss(raw, series));
     let faults: Vec<String> = checked.flat_map(|series| of_series(raw, series)).collect();
     found.faults_of(NAME, faults);
     found.faults_of(NAME, alike(raw));
     provenance(raw, found);
+}
+
+/// Version 1 left out the growth of zero or less of the kernel's memory.
+fn known_loss(raw: &Raw, series: &RawSeries) -> bool {
+    raw.version == 1 && series.metric == metric::FOOTPRINT_KERNEL
 }
 
 fn of_series(raw: &Raw, series: &RawSeries) -> Vec<String> {
@@ -43,7 +46,7 @@ fn of_series(raw: &Raw, series: &RawSeries) -> Vec<String> {
     if seconds.iter().any(|moment| !(0.0..=took).contains(moment)) {
         faults.push(format!("{name} has a sample from before the run or after it"));
     }
-    if raw.failed(metric, sandbox) {
+    if raw.failed(metric, sandbox) || catalogue::CURVES.contains(&metric.as_str()) {
         return faults;
     }
     let mut rounds = BTreeMap::<u64, BTreeSet<u64>>::new();
@@ -56,7 +59,10 @@ fn of_series(raw: &Raw, series: &RawSeries) -> Vec<String> {
     if let Some(process) = hole(&rounds.keys().copied().collect()) {
         faults.push(format!("{name} has no sample of process {process}"));
     }
-    for (process, rounds) in &rounds {
+    // What is slow takes part in some of the rounds only.
+    let every_round =
+        ["process", "container", "microvm"].iter().any(|own| sandbox.starts_with(own));
+    for (process, rounds) in rounds.iter().filter(|_| every_round) {
         if let Some(round) = hole(rounds) {
             faults.push(format!("{name} has no sample of round {round} in process {process}"));
         }
@@ -68,11 +74,11 @@ fn of_series(raw: &Raw, series: &RawSeries) -> Vec<String> {
 fn alike(raw: &Raw) -> Vec<String> {
     let mut metrics = BTreeMap::<&str, Vec<&RawSeries>>::new();
     for series in raw.series.iter().filter(|it| !raw.failed(&it.metric, &it.sandbox)) {
-        let in_turns = catalogue::measured_twice(&series.metric) && !series.samples.is_empty();
-        // Version 1 lost some of these.
-        let is_of_all = raw.version > 1
-            || series.metric != metric::FOOTPRINT_KERNEL && !series.metric.starts_with("density.");
-        if in_turns && is_of_all {
+        // How many first and last ones there are depends on how many there are in all.
+        let many = series.metric.starts_with("density.") || known_loss(raw, series);
+        let in_turns =
+            !many && catalogue::measured_twice(&series.metric) && !series.samples.is_empty();
+        if in_turns {
             metrics.entry(&series.metric).or_default().push(series);
         }
     }
