@@ -13,10 +13,9 @@ use std::{
 use common::isolab;
 use measure::{Expected, command_time};
 
-/// Enough for a median on a host that does other things as well.
-const ROUNDS: usize = 60;
-/// On a quiet host it is 2 %, with a release build; a test host is neither.
-const TOLERANCE: f64 = 0.15;
+const ROUNDS: usize = 200;
+/// Of a release build on a quiet host.
+const TOLERANCE: f64 = 0.02;
 
 struct OutsideTimer {
     process: Child,
@@ -106,22 +105,19 @@ fn differences(kind: &str) -> Option<[f64; 2]> {
     Some([first / first_outside - 1.0, last / last_outside - 1.0])
 }
 
+/// `cargo test --release -p cli --test outside_timer -- --ignored --nocapture` on a quiet host.
 #[test]
+#[ignore = "it measures, and other tests disturb it"]
 fn our_wall_times_are_those_of_a_timer_outside() {
     for (kind, available) in [("process", Ok(())), ("container", container::available())] {
         if let Err(error) = available {
             println!("skipped: {kind}: {error}");
             continue;
         }
-        // A busy host hits one of the two timers more than the other, now and then.
-        let mut attempts = (0..5).map(|_| differences(kind));
-        let is_near = |found: &Option<[f64; 2]>| match found {
-            None => true,
-            Some(differences) => differences.iter().all(|it| it.abs() < TOLERANCE),
+        let Some(differences) = differences(kind) else {
+            println!("skipped: there is no C compiler");
+            return;
         };
-        match attempts.find(is_near) {
-            Some(None) => println!("skipped: there is no C compiler"),
-            found => assert!(found.is_some(), "{kind}: the timers differ each time"),
-        }
+        assert!(differences.iter().all(|it| it.abs() < TOLERANCE), "{kind}: {differences:?}");
     }
 }

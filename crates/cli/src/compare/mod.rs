@@ -33,12 +33,12 @@ use self::{
     folder::{Reservation, rescue},
     progress::Progress,
 };
-use crate::{failure::Failure, output};
+use crate::{failure::Failure, output, report_command};
 
 /// Measure every sandbox on this host and write a report.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CompareArgs {
-    /// Fewer rounds and smaller workloads: takes less than 30 seconds
+    /// Fewer rounds and smaller workloads: takes a minute
     #[arg(long)]
     pub quick: bool,
     /// Output directory [default: reports/compare-TIME if there is a directory reports, else
@@ -63,6 +63,9 @@ pub struct CompareArgs {
     /// instructions: numbers compare with each other, and with nothing outside
     #[arg(long, conflicts_with_all = ["peers", "density"])]
     pub nest: bool,
+    /// Measure nothing: draw the runs whose directories are in this one, as `isolab report history`
+    #[arg(long, value_name = "FOLDER", exclusive = true)]
+    pub history: Option<PathBuf>,
     /// Print the records as JSON instead of a table
     #[arg(long)]
     pub json: bool,
@@ -86,6 +89,9 @@ const INTERRUPTED: u8 = 130;
 ///
 /// When the report cannot be written or shown. What cannot be measured is part of the report.
 pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
+    if let Some(folder) = &args.history {
+        return report_command::draw_history(folder);
+    }
     let recorder = ProvenanceRecorder::start(command_line());
     let out = args.out.clone().unwrap_or_else(|| default_folder(recorder.unix_seconds()));
     let _reserved = Reservation::of(&out)?;
