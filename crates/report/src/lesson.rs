@@ -89,8 +89,9 @@ fn value(median: &Median, unit: Unit) -> String {
 
 /// A virtual machine with an operating system, as the lesson's is: metric and sandbox.
 ///
-/// The first of these that was measured; the Linux guest, of which nothing is there then, if none
-/// was. A microVM without a kernel is not one of them, however well it is measured.
+/// The first of these that was measured often enough to be judged, else the first that was measured; the
+/// Linux guest, of which nothing is there then, if none was. A microVM without a kernel is not one of
+/// them, however well it is measured.
 fn machine<'a>(
     comparison: &Comparison,
     of_linux: &[&'static str],
@@ -98,10 +99,14 @@ fn machine<'a>(
 ) -> (&'static str, &'a str) {
     let peers = MACHINES.iter().flat_map(|peer| of_peers.iter().map(move |of| (*of, *peer)));
     let linux = of_linux.iter().map(|of| (*of, LINUX));
+    let can_be_judged =
+        |(metric, sandbox): &(&str, &str)| comparison.range(metric, sandbox).get().is_ok();
     let there = |(metric, sandbox): &(&str, &str)| comparison.median(metric, sandbox).get().is_ok();
     // Nothing of the last of them is what is missing where there is none.
     let missing = of_linux.last().map_or("", |of| *of);
-    linux.chain(peers).find(there).unwrap_or((missing, LINUX))
+    let mut all = linux.chain(peers);
+    let found = all.clone().find(can_be_judged).or_else(|| all.find(there));
+    found.unwrap_or((missing, LINUX))
 }
 
 /// Whether the whole interval lies within or without the limits; missing where it spans one.
