@@ -98,7 +98,9 @@ fn linux() -> Option<Subject> {
 
 /// What was seen of many instances.
 struct Many {
-    /// How long each took to start.
+    /// How many were alive at once.
+    count: usize,
+    /// How long each took to start; the last ones may not have begun their program yet.
     starts: Vec<Duration>,
     /// What the available memory has lost, by the number of those alive.
     taken: Vec<(usize, f64)>,
@@ -110,7 +112,7 @@ struct Many {
 
 impl Many {
     fn values(&self) -> Vec<Value> {
-        let count = self.starts.len() as f64;
+        let count = self.count as f64;
         let mut values = vec![
             (metric::DENSITY_COUNT, Unit::Count, count),
             (metric::FOOTPRINT_KERNEL, Unit::Bytes, self.grown / count),
@@ -164,6 +166,7 @@ fn start_many(subject: &Subject, budget: &Budget) -> Result<Many, Error> {
     };
     // Others' memory moves as well: a growth below zero is a measurement like any other.
     let grown = kernel_memory()? as f64 - before as f64;
+    let count = alive.len();
     let timelines = alive.iter().map(|one| one.timeline());
     let starts: Vec<_> =
         timelines.filter_map(|timeline| timeline.since_start(Milestone::Entered)).collect();
@@ -171,7 +174,7 @@ fn start_many(subject: &Subject, budget: &Budget) -> Result<Many, Error> {
     if starts.is_empty() {
         return Err(Error::new("the budget was spent before the first instance"));
     }
-    Ok(Many { starts, taken, grown, stopped })
+    Ok(Many { count, starts, taken, grown, stopped })
 }
 
 /// Ends all of them; each must have been alive until now.
