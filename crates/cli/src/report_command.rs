@@ -1,9 +1,7 @@
 //! `isolab report`: a report drawn anew, checked, compared with another, exported.
 
 use std::{
-    env,
     fmt::Write as _,
-    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
 };
 
@@ -12,7 +10,6 @@ use report::{
     Records,
     difference::difference,
     export::{Format, export},
-    history::history,
     verify::{Verification, verify},
 };
 
@@ -86,7 +83,7 @@ pub fn report(arguments: &Arguments) -> Result<u8, Failure> {
         (Some(Action::Verify { folder }), _) => verified(folder),
         (Some(Action::Diff { first, second }), _) => {
             let (first, second) = (Records::read(first)?, Records::read(second)?);
-            output::print(&difference(&first, &second).text(columns()))?;
+            output::print(&difference(&first, &second).text(compare::columns()))?;
             Ok(0)
         }
         (Some(Action::Export(ExportArgs { records, format })), _) => {
@@ -98,7 +95,7 @@ pub fn report(arguments: &Arguments) -> Result<u8, Failure> {
             output::print(&export(&Records::read(records)?, format))?;
             Ok(0)
         }
-        (Some(Action::History { folder }), _) => draw_history(folder),
+        (Some(Action::History { folder }), _) => compare::draw_history(folder),
         (None, records) => {
             let records = records.as_deref().expect("clap demands it without a subcommand");
             draw(records, arguments.out.as_deref())
@@ -112,18 +109,6 @@ fn draw(given: &Path, out: Option<&Path>) -> Result<u8, Failure> {
     let records = Records::read(&file)?;
     let beside = file.parent().map(PathBuf::from).unwrap_or_default();
     compare::show(&records, out.unwrap_or(&beside), false)?;
-    Ok(0)
-}
-
-/// Draws the runs of a directory and prints how each figure went, the page's path last.
-///
-/// # Errors
-///
-/// When the directory cannot be read or written.
-pub fn draw_history(folder: &Path) -> Result<u8, Failure> {
-    let history = history(folder)?;
-    let page = history.write(folder)?;
-    output::print(&format!("{}\n{}\n", history.text(), page.display()))?;
     Ok(0)
 }
 
@@ -150,11 +135,4 @@ fn verified(given: &Path) -> Result<u8, Failure> {
 /// Text of somebody's records without what would move a terminal's cursor.
 fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '·' } else { letter }).collect()
-}
-
-/// The width of the terminal by `COLUMNS`, or by the terminal itself; 80 where neither says.
-fn columns() -> usize {
-    let set = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let own = || io::stdout().is_terminal().then(|| usize::from(host::terminal_size().1));
-    set.or_else(own).unwrap_or(80)
 }

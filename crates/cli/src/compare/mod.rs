@@ -22,7 +22,7 @@ use ::measure::{
     Cancellation, CompareOptions, ProvenanceRecorder, conduct,
     peers::{PeerChoice, PeerSet},
 };
-use report::Records;
+use report::{Records, history::history};
 use sandbox::Ledger;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -33,7 +33,7 @@ use self::{
     folder::{Reservation, rescue},
     progress::Progress,
 };
-use crate::{failure::Failure, output, report_command};
+use crate::{failure::Failure, output};
 
 /// Measure every sandbox on this host and write a report.
 #[derive(Debug, Clone, clap::Args)]
@@ -90,7 +90,7 @@ const INTERRUPTED: u8 = 130;
 /// When the report cannot be written or shown. What cannot be measured is part of the report.
 pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
     if let Some(folder) = &args.history {
-        return report_command::draw_history(folder);
+        return draw_history(folder);
     }
     let recorder = ProvenanceRecorder::start(command_line());
     let out = args.out.clone().unwrap_or_else(|| default_folder(recorder.unix_seconds()));
@@ -163,6 +163,18 @@ pub fn show(records: &Records, folder: &Path, json: bool) -> Result<(), Failure>
     print(records, &written.page, json)
 }
 
+/// Draws the runs of a directory and prints how each figure went, the page's path last.
+///
+/// # Errors
+///
+/// When the directory cannot be read or written.
+pub fn draw_history(folder: &Path) -> Result<u8, Failure> {
+    let history = history(folder)?;
+    let page = history.write(folder)?;
+    output::print(&format!("{}\n{}\n", history.text(), page.display()))?;
+    Ok(0)
+}
+
 fn print(records: &Records, page: &Path, json: bool) -> Result<(), Failure> {
     if json {
         let text = serde_json::to_string_pretty(records);
@@ -173,7 +185,7 @@ fn print(records: &Records, page: &Path, json: bool) -> Result<(), Failure> {
 }
 
 /// The width of the terminal; `COLUMNS`, if it is set; 80 where there is neither.
-fn columns() -> usize {
+pub fn columns() -> usize {
     let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let of_terminal = || host::size_of(io::stdout()).map(|(_, columns)| usize::from(columns));
     said.or_else(of_terminal).unwrap_or(80)
