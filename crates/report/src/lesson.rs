@@ -96,16 +96,16 @@ fn machine<'a>(
     comparison: &Comparison,
     of_linux: &[&'static str],
     of_peers: &[&'static str],
+    can_be_judged: impl Fn(&'static str, &'a str) -> bool,
 ) -> (&'static str, &'a str) {
     let peers = MACHINES.iter().flat_map(|peer| of_peers.iter().map(move |of| (*of, *peer)));
     let linux = of_linux.iter().map(|of| (*of, LINUX));
-    let can_be_judged =
-        |(metric, sandbox): &(&str, &str)| comparison.range(metric, sandbox).get().is_ok();
     let there = |(metric, sandbox): &(&str, &str)| comparison.median(metric, sandbox).get().is_ok();
     // Nothing of the last of them is what is missing where there is none.
     let missing = of_linux.last().map_or("", |of| *of);
     let mut all = linux.chain(peers);
-    let found = all.clone().find(can_be_judged).or_else(|| all.find(there));
+    let judged = all.clone().find(|(metric, sandbox)| can_be_judged(metric, sandbox));
+    let found = judged.or_else(|| all.find(there));
     found.unwrap_or((missing, LINUX))
 }
 

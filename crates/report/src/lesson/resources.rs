@@ -16,7 +16,9 @@ fn name_of(guest: &str) -> &str {
 }
 
 pub(crate) fn disk(comparison: &Comparison) -> Claim {
-    let (metric, guest) = machine(comparison, &[metric::LINUX_DISK], &[metric::FOOTPRINT_DISK]);
+    let has_range = |metric, guest| comparison.range(metric, guest).get().is_ok();
+    let (metric, guest) =
+        machine(comparison, &[metric::LINUX_DISK], &[metric::FOOTPRINT_DISK], has_range);
     let [container, microvm] =
         ["container", "microvm"].map(|sandbox| comparison.median(metric::FOOTPRINT_DISK, sandbox));
     let whole = comparison.median(metric, guest);
@@ -49,7 +51,9 @@ pub(crate) fn disk(comparison: &Comparison) -> Claim {
 }
 
 pub(crate) fn memory(comparison: &Comparison) -> Claim {
-    let (metric, guest) = machine(comparison, &[metric::LINUX_MEMORY], &[metric::FOOTPRINT_MEMORY]);
+    let has_range = |metric, guest| comparison.range(metric, guest).get().is_ok();
+    let (metric, guest) =
+        machine(comparison, &[metric::LINUX_MEMORY], &[metric::FOOTPRINT_MEMORY], has_range);
     let container = comparison.median(metric::FOOTPRINT_MEMORY, "container");
     let whole = comparison.median(metric, guest);
     let ranges = comparison
@@ -84,7 +88,8 @@ struct Alive {
 }
 
 pub(crate) fn density(comparison: &Comparison) -> Claim {
-    let (_, guest) = machine(comparison, &[metric::DENSITY_COUNT], &[metric::DENSITY_COUNT]);
+    let (_, guest) =
+        machine(comparison, &[metric::DENSITY_COUNT], &[metric::DENSITY_COUNT], |_, _| false);
     // That so many were alive at once is shown by the one time that they were.
     let [containers, machines, microvms] = ["container", guest, "microvm"].map(|sandbox| {
         let largest = comparison.largest(metric::DENSITY_COUNT, sandbox);

@@ -48,7 +48,7 @@ pub(crate) fn isolation(comparison: &Comparison) -> Claim {
 
 pub(crate) fn heavy_io(comparison: &Comparison) -> Claim {
     let rows = [(metric::IO_DISK, "disk"), (metric::IO_NETWORK, "network")];
-    let guests = rows.map(|(metric, _)| machine(comparison, &[metric], &[metric]).1);
+    let guests = rows.map(|(metric, _)| machine(comparison, &[metric], &[metric], |_, _| false).1);
     let lost = rows.iter().zip(guests).map(|((metric, _), guest)| {
         comparison.difference(metric, guest, BASE).map(|ratio| ratio.map_or(0.0, |it| 1.0 - it))
     });
