@@ -23,10 +23,11 @@ impl Notes {
     }
 }
 
-/// a, b ... z, aa, ab ...
+/// a, b ... z, aa, ab ... without s: beside a number it would be seconds.
 fn letter(index: usize) -> String {
-    let last = char::from(b'a' + (index % 26) as u8);
-    match index / 26 {
+    const LETTERS: &[u8; 25] = b"abcdefghijklmnopqrtuvwxyz";
+    let last = char::from(LETTERS[index % LETTERS.len()]);
+    match index / LETTERS.len() {
         0 => last.to_string(),
         before => letter(before - 1) + &last.to_string(),
     }
@@ -46,6 +47,9 @@ mod tests {
 
     #[test]
     fn letters_go_on_after_z() {
-        assert_eq!([letter(0), letter(25), letter(26), letter(52)], ["a", "z", "aa", "ba"]);
+        assert_eq!(
+            [letter(0), letter(18), letter(24), letter(25), letter(50)],
+            ["a", "t", "z", "aa", "ba"]
+        );
     }
 }
