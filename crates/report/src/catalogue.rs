@@ -2,7 +2,7 @@
 //!
 //! A metric that is not in here is shown all the same, under its own name.
 
-use crate::{Unit, metric};
+use crate::{Unit, metric, records::is_second_run};
 
 /// A question of the comparison, with the metrics that answer it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +105,12 @@ const fn probe(metric: &'static str) -> &'static str {
 /// Metrics whose samples are points of a curve over the number of instances, in their rounds: they
 /// are drawn, and have no median.
 pub const CURVES: [&str; 2] = [metric::DENSITY_START, metric::DENSITY_MEMORY];
+
+/// Whether a report writes a figure of that metric in that sandbox: neither of a curve nor of a second
+/// run.
+pub(crate) fn has_figure(metric: &str, sandbox: &str) -> bool {
+    !CURVES.contains(&metric) && !is_second_run(sandbox)
+}
 
 /// Whether the process is measured a second time for the noise floor: wherever a round does not take
 /// seconds.

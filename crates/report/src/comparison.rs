@@ -16,13 +16,12 @@ use crate::{
     conditions::disturbance,
     interval::{is_constant, median_interval},
     metric::PROBE,
+    records::is_second_run,
 };
 use data::Found;
 
 /// The sandbox that all others are compared with.
 pub const BASE: &str = "process";
-/// What a second run of the same sandbox is called, for the noise floor.
-const AGAIN: &str = " (again)";
 
 /// The records with all that follows from them.
 #[derive(Debug)]
@@ -155,9 +154,7 @@ impl<'a> Comparison<'a> {
         let cells: Vec<_> =
             self.sandboxes.iter().map(|sandbox| self.cell(metric, sandbox, noise_floor)).collect();
         let measured = |series: &&Series| {
-            series.metric == metric
-                && !series.samples.is_empty()
-                && !series.sandbox.ends_with(AGAIN)
+            series.metric == metric && !series.samples.is_empty() && !is_second_run(&series.sandbox)
         };
         let any = self.records.series.iter().find(measured);
         if any.is_none() && cells.iter().all(|cell| matches!(cell, Cell::Absent)) {
@@ -252,7 +249,7 @@ fn sandboxes(records: &Records) -> Vec<&str> {
     let mut sandboxes = vec![BASE, "container", "microvm"];
     let series = records.series.iter().map(|series| series.sandbox.as_str());
     for name in series.chain(records.probes.iter().map(|probe| probe.sandbox.as_str())) {
-        let own = !name.ends_with(AGAIN) && !peers::is_peer(records, name);
+        let own = !is_second_run(name) && !peers::is_peer(records, name);
         if own && !sandboxes.contains(&name) {
             sandboxes.push(name);
         }

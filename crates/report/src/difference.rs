@@ -6,8 +6,7 @@ use std::{
 };
 
 use crate::{
-    Comparison, Interval, Ratio, Records, Unit, Verdict,
-    catalogue::{self, CURVES},
+    Comparison, Interval, Ratio, Records, Unit, Verdict, catalogue,
     comparison::Measured,
     format::{human, times},
     interval::{FEWEST, ratio_of_runs},
@@ -56,9 +55,8 @@ pub fn difference(first: &Records, second: &Records) -> Difference {
         facts: facts(first, second),
     };
     let names = |records: &Records| -> BTreeSet<(String, String)> {
-        let own = records.series.iter().filter(|series| {
-            !series.sandbox.ends_with(" (again)") && !CURVES.contains(&series.metric.as_str())
-        });
+        let own = records.series.iter();
+        let own = own.filter(|series| catalogue::has_figure(&series.metric, &series.sandbox));
         own.map(|series| (series.metric.clone(), series.sandbox.clone())).collect()
     };
     let (of_first, of_second) = (names(first), names(second));

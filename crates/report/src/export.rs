@@ -107,7 +107,7 @@ fn csv(lines: &[Line]) -> String {
         let fields = [
             quoted(line.metric),
             quoted(line.sandbox),
-            unit(line.unit).to_owned(),
+            line.unit.name().to_owned(),
             line.median.to_string(),
             number(line.low),
             number(line.high),
@@ -124,16 +124,6 @@ fn csv(lines: &[Line]) -> String {
         text.push_str("\r\n");
     }
     text
-}
-
-fn unit(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Nanoseconds => "nanoseconds",
-        Unit::Bytes => "bytes",
-        Unit::BytesPerSecond => "bytes_per_second",
-        Unit::Count => "count",
-        Unit::Share => "share",
-    }
 }
 
 /// A field that may hold anything. A spreadsheet computes what begins with one of `=+-@`, so such a

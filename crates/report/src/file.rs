@@ -117,19 +117,19 @@ impl Records {
     /// When the file is not readable, is damaged, comes from a newer isolab, or holds numbers that
     /// no measurement gives.
     pub fn read(path: &Path) -> Result<Self, RecordsError> {
-        let path = if path.is_dir() { path.join(NAME) } else { path.to_owned() };
-        let bytes = match read_bounded(&path) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Err(RecordsError::TooLarge { path }),
-            Err(source) => return Err(RecordsError::Read { path, source }),
-        };
+        let (path, bytes) = bytes(path)?;
+        Self::parse(path, &bytes)
+    }
+
+    /// The records in the bytes of the file at `path`.
+    pub(crate) fn parse(path: PathBuf, bytes: &[u8]) -> Result<Self, RecordsError> {
         // The version first: a newer file may lack fields that this version demands.
-        let version = serde_json::from_slice(&bytes).map(|Version { version }| version);
+        let version = serde_json::from_slice(bytes).map(|Version { version }| version);
         match version {
             Ok(found) if found > u64::from(VERSION) => Err(RecordsError::Newer { path, found }),
             Ok(0) => Err(RecordsError::NoVersion { path }),
             Err(source) => Err(damaged(path, source)),
-            Ok(_) => match serde_json::from_slice::<Self>(&bytes) {
+            Ok(_) => match serde_json::from_slice::<Self>(bytes) {
                 Err(source) => Err(damaged(path, source)),
                 Ok(mut records) => match records.validate() {
                     Ok(()) => {
@@ -187,13 +187,23 @@ impl Records {
 
 /// The bytes of the records in `folder`, if they say the same as `records`.
 pub(crate) fn bytes_that_say(records: &Records, folder: &Path) -> Option<Vec<u8>> {
-    let path = folder.join(NAME);
-    let same = Records::read(&path).is_ok_and(|there| there == *records);
-    same.then(|| read_bounded(&path).ok()?).flatten()
+    let (path, bytes) = bytes(&folder.join(NAME)).ok()?;
+    let same = Records::parse(path, &bytes).is_ok_and(|there| there == *records);
+    same.then_some(bytes)
 }
 
 fn damaged(path: PathBuf, source: serde_json::Error) -> RecordsError {
     RecordsError::Damaged { path, line: source.line(), column: source.column(), source }
+}
+
+/// The bytes of a file of records, or of the one in a folder, and its path.
+pub(crate) fn bytes(path: &Path) -> Result<(PathBuf, Vec<u8>), RecordsError> {
+    let path = if path.is_dir() { path.join(NAME) } else { path.to_owned() };
+    match read_bounded(&path) {
+        Ok(Some(bytes)) => Ok((path, bytes)),
+        Ok(None) => Err(RecordsError::TooLarge { path }),
+        Err(source) => Err(RecordsError::Read { path, source }),
+    }
 }
 
 /// The bytes of a file; `None` of one that is too large, of which no more is read than shows it.

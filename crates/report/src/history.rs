@@ -79,8 +79,7 @@ impl Run {
     fn of(name: String, records: &Records) -> Self {
         let comparison = Comparison::of(records);
         let mut values = BTreeMap::new();
-        let curve = |it: &Series| catalogue::CURVES.contains(&it.metric.as_str());
-        let own = |it: &&Series| !it.sandbox.ends_with(" (again)") && !curve(it);
+        let own = |it: &&Series| catalogue::has_figure(&it.metric, &it.sandbox);
         for series in records.series.iter().filter(own) {
             if let Some(measured) = comparison.measured_of(&series.metric, &series.sandbox) {
                 let name = (series.metric.clone(), series.sandbox.clone());

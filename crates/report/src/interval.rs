@@ -27,7 +27,7 @@ pub(crate) const FEWEST: usize = 5;
 const NORMAL: f64 = 1.959_963_984_540_054;
 
 /// How much wider than Student's the intervals are; by the simulation of their coverage.
-const WIDER: f64 = 1.15;
+pub(crate) const WIDER: f64 = 1.15;
 
 /// How often one value goes into another.
 #[derive(Debug, Clone, Copy, PartialEq)]

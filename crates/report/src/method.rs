@@ -6,7 +6,7 @@ use crate::{
     Comparison, Method, Order,
     comparison::{Measured, Row},
     conditions::{MOST_PRESSURE, MOST_STEAL},
-    interval::FEWEST,
+    interval::{FEWEST, WIDER},
     statistics::quantile,
 };
 
@@ -149,13 +149,13 @@ fn computed() -> [Sentence; 3] {
     [
         sentence(
             format!(
-                "A value is the median of all samples. Its interval of 95 % is Student's, 1.15 \
+                "A value is the median of all samples. Its interval of 95 % is Student's, {WIDER} \
                  times as wide, over the medians of the processes on a logarithmic scale: a process is one observation, \
                  however many rounds or programs it measured. Fewer than {FEWEST} processes have no \
                  interval; neither has a size that was the same each time, nor a derived figure."
             ),
             format!(
-                "数值是全部样本的中位数。95 % 区间是对各进程中位数（取对数）求的 Student 区间，再放宽到 1.15 倍：\
+                "数值是全部样本的中位数。95 % 区间是对各进程中位数（取对数）求的 Student 区间，再放宽到 {WIDER} 倍：\
                  一个进程无论测了多少轮、多少个程序，都只算一次观测。少于 {FEWEST} 个进程没有区间；\
                  每次都相同的大小和推算出来的数也没有区间。"
             ),

@@ -124,6 +124,14 @@ pub struct Series {
     pub seconds: Vec<f64>,
 }
 
+/// What a second run of the same sandbox is called behind its name, for the noise floor.
+pub(crate) const AGAIN: &str = " (again)";
+
+/// Whether a series of that sandbox is a second run.
+pub(crate) fn is_second_run(sandbox: &str) -> bool {
+    sandbox.ends_with(AGAIN)
+}
+
 /// One raw number.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -149,6 +157,19 @@ pub enum Unit {
     Count,
     /// A part of one: 0.1 is ten percent.
     Share,
+}
+
+impl Unit {
+    /// Its name in records.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "nanoseconds",
+            Self::Bytes => "bytes",
+            Self::BytesPerSecond => "bytes_per_second",
+            Self::Count => "count",
+            Self::Share => "share",
+        }
+    }
 }
 
 /// A row that could not be measured, and why.

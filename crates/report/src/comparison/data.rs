@@ -2,12 +2,13 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{AGAIN, BASE, Comparison, Evidence, Lack, Look, countable, counted};
+use super::{BASE, Comparison, Evidence, Lack, Look, countable, counted};
 use crate::{
     Gap, Interval, Ratio, Sample, Series, Verdict, catalogue,
     conditions::disturbance,
     interval::{FEWEST, is_constant, median_interval, processes, ratio},
     metric::PROBE,
+    records::AGAIN,
     statistics::median,
     validation::is_measurement,
     verdict::noise_floor,

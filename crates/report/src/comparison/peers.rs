@@ -1,8 +1,9 @@
 //! The programs of others that took part, beside isolab's own sandboxes.
 
-use super::{AGAIN, Comparison, Measured, Row};
+use super::{Comparison, Measured, Row};
 use crate::{
     Gap, Records, catalogue, interval,
+    records::is_second_run,
     spelling::{self, prose},
     verdict::Verdict,
 };
@@ -54,7 +55,7 @@ impl<'a> Comparison<'a> {
         let mut peers = Vec::new();
         let series = self.records.series.iter().map(|series| series.sandbox.as_str());
         for name in series.chain(self.records.gaps.iter().map(|gap| gap.sandbox.as_str())) {
-            let again = name.ends_with(AGAIN) || peers.contains(&name);
+            let again = is_second_run(name) || peers.contains(&name);
             if !again && is_peer(self.records, name) {
                 peers.push(name);
             }

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::raw::{Raw, RawSeries};
-use crate::catalogue::{self, Better};
+use crate::{
+    catalogue::{self, Better},
+    records::AGAIN,
+};
 
 /// What is written of one metric in one sandbox.
 #[derive(Debug, Clone, Default)]
@@ -46,10 +49,7 @@ pub(super) fn check(raw: &Raw, figures: &[Figure]) -> Vec<String> {
         .collect();
     for series in &raw.series {
         let name = (series.metric.as_str(), series.sandbox.as_str());
-        // A curve is drawn, and no figure of it is written.
-        let curve = catalogue::CURVES.contains(&name.0);
-        let expected =
-            !curve && !series.samples.is_empty() && !series.sandbox.ends_with(" (again)");
+        let expected = catalogue::has_figure(name.0, name.1) && !series.samples.is_empty();
         if expected && !shown.contains(&name) {
             faults.push(format!("{} of {} is measured and not shown", name.0, name.1));
         }
@@ -127,7 +127,7 @@ fn may_show(raw: &Raw, figure: &Figure, ends: Option<(f64, f64)>, slack: f64) ->
     let Some((low, high)) = ends else { return false };
     let mut floor = 1.0_f64;
     for again in raw.series.iter().filter(|series| series.metric == figure.metric) {
-        let Some(once) = again.sandbox.strip_suffix(" (again)") else { continue };
+        let Some(once) = again.sandbox.strip_suffix(AGAIN) else { continue };
         let Some(once) = raw.find(&figure.metric, once) else { continue };
         if let Some((low, high)) = again.ratio(once).and_then(|ratio| ratio.ends) {
             floor = floor.max(high).max(1.0 / low);

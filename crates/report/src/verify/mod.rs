@@ -22,7 +22,7 @@ pub(crate) use figures::Figure;
 
 use crate::{
     Records, RecordsError,
-    file::NAME,
+    file::{self, NAME},
     table,
     write::{PAGE, README, digest, draw},
 };
@@ -67,12 +67,11 @@ impl Verification {
 /// When the records cannot be read, or hold what no measurement gives. A page or README that is not
 /// there is a fault, not an error.
 pub fn verify(folder: &Path) -> Result<Verification, RecordsError> {
-    let path = folder.join(NAME);
-    let unreadable = |source| RecordsError::Read { path: path.clone(), source };
+    // Read once: what is checked is what the figures are held against.
+    let (path, bytes) = file::bytes(&folder.join(NAME))?;
     // What is too large, too new or nonsense is refused before it is worked on.
-    let records = Records::read(&path)?;
-    let bytes = fs::read(&path).map_err(unreadable)?;
-    let raw = Raw::of(&bytes).map_err(|error| unreadable(error.into()))?;
+    let records = Records::parse(path.clone(), &bytes)?;
+    let raw = Raw::of(&bytes).map_err(|error| RecordsError::Read { path, source: error.into() })?;
     let mut found = Verification::default();
     whole::check(&raw, &mut found);
     let digest = digest(&bytes);

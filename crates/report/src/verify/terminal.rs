@@ -1,7 +1,7 @@
 //! The figures of the table for a terminal, held against the raw samples.
 
 use super::{figures::Figure, raw::Raw, readme::metric};
-use crate::{catalogue::GROUPS, spelling};
+use crate::{catalogue::GROUPS, records::is_second_run, spelling};
 
 /// The figures of the comparison in a table. Its cells are read by their words: a number with its
 /// unit, a spread, a ratio.
@@ -34,7 +34,7 @@ fn heads(line: &str, raw: &Raw) -> Vec<String> {
     }
     let names = raw.series.iter().map(|series| series.sandbox.as_str());
     let mut found: Vec<(usize, String)> = Vec::new();
-    for name in names.filter(|name| !name.ends_with(" (again)")) {
+    for name in names.filter(|name| !is_second_run(name)) {
         let spelled = format!(" {} ", spelling::name(name));
         let at = format!("{line} ").find(&spelled);
         if let Some(at) = at.filter(|at| found.iter().all(|(known, _)| known != at)) {

@@ -6,7 +6,7 @@ use super::{
     Verification,
     raw::{Raw, RawSeries},
 };
-use crate::{Unit, catalogue, file::NAME, metric};
+use crate::{catalogue, file::NAME, metric};
 
 /// Checks all of it.
 pub(super) fn check(raw: &Raw, found: &mut Verification) {
@@ -26,13 +26,7 @@ fn of_series(raw: &Raw, series: &RawSeries) -> Vec<String> {
     let RawSeries { metric, sandbox, unit, samples, seconds } = series;
     let name = format!("{metric} of {sandbox}");
     let mut faults = Vec::new();
-    let expected = catalogue::find(metric).map(|(_, metric)| match metric.unit {
-        Unit::Nanoseconds => "nanoseconds",
-        Unit::Bytes => "bytes",
-        Unit::BytesPerSecond => "bytes_per_second",
-        Unit::Count => "count",
-        Unit::Share => "share",
-    });
+    let expected = catalogue::find(metric).map(|(_, metric)| metric.unit.name());
     if let Some(expected) = expected.filter(|expected| expected != unit) {
         faults.push(format!("{name} is in {unit}, and the metric is in {expected}"));
     }
