@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use microvm::{LinuxVm, kernels};
 use report::{Unit, metric};
 
 use crate::{
@@ -21,7 +20,7 @@ use crate::{
     outcome::TIMEOUT,
     peers::Peer,
     session::{Labelled, Task},
-    subjects::{AGAIN, LINUX},
+    subjects::{AGAIN, LINUX, linux_guest},
     turns::Turns,
 };
 
@@ -114,13 +113,6 @@ impl Starter<'_> {
 /// A Linux guest boots about as long.
 const LINUX_PACE: Duration = Duration::from_millis(600);
 
-/// A Linux guest, where this host's KVM can boot one.
-fn linux() -> Option<Subject> {
-    microvm::linux::available().ok()?;
-    let kernel = kernels::chosen().ok()?;
-    Some(Subject { label: LINUX, sandbox: Box::new(LinuxVm::of(&kernel)), caveat: None })
-}
-
 /// From the start of a fresh command to its first byte on our pipe and to its end: `isolab run`,
 /// clients of daemons, and peers.
 pub fn measure<W: Write>(
@@ -129,7 +121,7 @@ pub fn measure<W: Write>(
     options: &MeasureOptions,
 ) -> io::Result<()> {
     let mut own = mem::take(&mut session.subjects);
-    own.extend(linux());
+    own.extend(linux_guest());
     let mut starters: Vec<_> = own.iter().map(Starter::Isolab).collect();
     for definition in options.peers.iter() {
         match Peer::prepare(definition) {

@@ -1,7 +1,7 @@
 //! A whole command of this host, from its start to its first byte and to its end, with a deadline.
 
 use std::{
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -30,19 +30,7 @@ pub fn command_time(
     expected: Expected,
     deadline: Duration,
 ) -> Result<CommandTime, Error> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let began = Instant::now();
-    let child = command.spawn()?;
-    let mut watched = WatchedCommand::of(child, began);
-    if !watched.until_end(began, deadline)? {
-        watched.kill();
-        let errors = words(&watched.errors.bytes);
-        let errors = if errors.is_empty() { errors } else { format!(": {errors}") };
-        return Err(Error::new(format!("{name} had not ended after {deadline:?}{errors}")));
-    }
-    let status = watched.child.wait()?;
-    let exited = began.elapsed();
-    watched.drain()?;
+    let (watched, status, exited) = run(name, command, deadline)?;
     let WatchedCommand { output, errors, .. } = &watched;
     if !status.success() {
         let said = if errors.bytes.is_empty() { &output.bytes } else { &errors.bytes };
@@ -53,6 +41,45 @@ pub fn command_time(
         Error::new(format!("{name} wrote something else than the program: {text:?} {errors}"))
     })?;
     Ok(CommandTime { first_byte, exited })
+}
+
+/// What a command that is not measured writes to standard output, of which the first 64 KiB are kept.
+///
+/// # Errors
+///
+/// When it cannot be started, fails, or has not ended by the deadline: then it is killed, with all that
+/// descends from it.
+pub(crate) fn output(
+    name: &str,
+    command: &mut Command,
+    deadline: Duration,
+) -> Result<String, Error> {
+    let (watched, status, _) = run(name, command, deadline)?;
+    match status.success() {
+        true => Ok(String::from_utf8_lossy(&watched.output.bytes).into_owned()),
+        false => Err(Error::of_command(name, status, &watched.errors.bytes)),
+    }
+}
+
+/// Runs a command to its end: with what it wrote, its status, and how long it took.
+fn run(
+    name: &str,
+    command: &mut Command,
+    deadline: Duration,
+) -> Result<(WatchedCommand, ExitStatus, Duration), Error> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let began = Instant::now();
+    let mut watched = WatchedCommand::of(command.spawn()?, began);
+    if !watched.until_end(deadline)? {
+        watched.kill();
+        let errors = words(&watched.errors.bytes);
+        let errors = if errors.is_empty() { errors } else { format!(": {errors}") };
+        return Err(Error::new(format!("{name} had not ended after {deadline:?}{errors}")));
+    }
+    let status = watched.child.wait()?;
+    let exited = began.elapsed();
+    watched.drain()?;
+    Ok((watched, status, exited))
 }
 
 /// A command that has written what was expected and runs on. It is killed with this, with all that

@@ -9,7 +9,6 @@ use std::{
 };
 
 use host::{kernel_bytes, memory_field};
-use microvm::{LinuxVm, kernels};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use report::{Unit, metric};
 use sandbox::{Builtin, Instance, Milestone, Workload, chain};
@@ -18,7 +17,7 @@ use crate::{
     Error, MeasureOptions, Session, Subject, Value,
     message::Message,
     outcome::ensure_success,
-    subjects::{AGAIN, LINUX},
+    subjects::{AGAIN, linux_guest},
 };
 
 /// What ends the starts: a number of instances, a time, or a rest of memory.
@@ -68,7 +67,7 @@ pub fn measure<W: Write>(session: &mut Session<W>, options: &MeasureOptions) -> 
     session.writer.write(&Message::Fact("density.budget".into(), text))?;
     if options.density.is_some() {
         session.subjects.retain(|subject| subject.label != AGAIN);
-        session.subjects.extend(linux());
+        session.subjects.extend(linux_guest());
     }
     let curves = RefCell::new(BTreeMap::new());
     session.rounds(|subject| {
@@ -87,13 +86,6 @@ pub fn measure<W: Write>(session: &mut Session<W>, options: &MeasureOptions) -> 
         }
     }
     Ok(())
-}
-
-/// A Linux guest, where one can run.
-fn linux() -> Option<Subject> {
-    microvm::linux::available().ok()?;
-    let kernel = kernels::chosen().ok()?;
-    Some(Subject { label: LINUX, sandbox: Box::new(LinuxVm::of(&kernel)), caveat: None })
 }
 
 /// What was seen of many instances.

@@ -135,13 +135,8 @@ fn memory_of(idlers: &[Idler<'_>], order: &[usize]) -> Vec<(usize, Result<Settle
             let read = launcher.bytes().map(|bytes| (settling.take(bytes), bytes));
             match read {
                 Ok((Verdict::Moves, _)) => left.push((index, launcher, settling)),
-                Ok((Verdict::Stands(after), bytes)) => {
-                    let settled = Settled { bytes, after: Some(after) };
-                    found.push((index, launcher.stop().map(|()| settled)));
-                }
-                Ok((Verdict::NeverStands, bytes)) => {
-                    let settled = Settled { bytes, after: None };
-                    found.push((index, launcher.stop().map(|()| settled)));
+                Ok((Verdict::Settled(after), bytes)) => {
+                    found.push((index, launcher.stop().map(|()| Settled { bytes, after })));
                 }
                 Err(error) => found.push((index, Err(launcher.why(error)))),
             }

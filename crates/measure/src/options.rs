@@ -13,7 +13,7 @@ pub struct CompareOptions {
     pub rounds: Option<u32>,
     /// The programs of others that take part.
     pub peers: PeerSet,
-    /// So many instances at once, with a curve of memory and start-up; the default is the part's.
+    /// How many instances at once, with a curve of memory and start-up; the default is the part's.
     pub density: Option<u32>,
 }
 
@@ -34,6 +34,6 @@ pub struct MeasureOptions {
     pub in_nest: bool,
     /// The programs of others that take part, if it is a part in which they do.
     pub peers: PeerSet,
-    /// So many instances at once, if it is the part of that.
+    /// How many instances at once, if it is the part of that.
     pub density: Option<u32>,
 }

@@ -18,17 +18,16 @@ pub struct Settling {
 pub enum Verdict {
     /// It has moved, or was not watched for long enough.
     Moves,
-    /// It stands still; so long after the beginning.
-    Stands(Duration),
-    /// It was watched for as long as may be, and moved again and again.
-    NeverStands,
+    /// It can be read: it stands still, this long after the beginning; `None` if it moved again and
+    /// again for as long as it is watched.
+    Settled(Option<Duration>),
 }
 
 impl Settling {
-    /// So long it has to stand still: a launcher gives its code back a second after its start, on a
+    /// How long it has to stand still: a launcher gives its code back a second after its start, on a
     /// busy host two.
     pub const STILL: Duration = Duration::from_secs(2);
-    /// So long it is watched at most.
+    /// How long it is watched at most.
     pub const MOST: Duration = Duration::from_secs(8);
     /// Readings this near to each other are the same.
     const TOLERANCE: f64 = 0.01;
@@ -54,9 +53,9 @@ impl Settling {
         self.readings.push_back((moment, value));
         let since = self.readings.front().map_or(moment, |(first, _)| *first);
         if moment.saturating_sub(since) >= Self::STILL {
-            Verdict::Stands(moment)
+            Verdict::Settled(Some(moment))
         } else if moment >= Self::MOST {
-            Verdict::NeverStands
+            Verdict::Settled(None)
         } else {
             Verdict::Moves
         }
@@ -80,18 +79,18 @@ mod tests {
     fn it_is_read_after_the_last_change() {
         // Half of it is given back after 1.5 seconds.
         let verdict = first_verdict(|tenth| if tenth < 15 { 4000 } else { 1000 });
-        assert_eq!(verdict, Verdict::Stands(Duration::from_millis(3500)));
-        assert_eq!(first_verdict(|_| 7), Verdict::Stands(Duration::from_secs(2)));
+        assert_eq!(verdict, Verdict::Settled(Some(Duration::from_millis(3500))));
+        assert_eq!(first_verdict(|_| 7), Verdict::Settled(Some(Duration::from_secs(2))));
     }
 
     #[test]
     fn what_moves_for_ever_is_not_watched_for_ever() {
-        assert_eq!(first_verdict(|tenth| 1000 + tenth * 100), Verdict::NeverStands);
+        assert_eq!(first_verdict(|tenth| 1000 + tenth * 100), Verdict::Settled(None));
     }
 
     #[test]
     fn a_slow_drift_is_a_change() {
         let verdict = first_verdict(|tenth| 1_000_000 - tenth * 3000);
-        assert_eq!(verdict, Verdict::NeverStands);
+        assert_eq!(verdict, Verdict::Settled(None));
     }
 }

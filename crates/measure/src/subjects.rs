@@ -1,7 +1,7 @@
 //! The sandboxes that are compared, and those that this host cannot show.
 
 use container::Container;
-use microvm::MicroVm;
+use microvm::{LinuxVm, MicroVm, kernels};
 use sandbox::{Limits, Native, Sandbox};
 
 use crate::Error;
@@ -67,6 +67,13 @@ fn kvm_caveat() -> Option<String> {
 /// The first sandbox once more.
 pub fn again() -> Subject {
     Subject { label: AGAIN, sandbox: Box::new(Native), caveat: None }
+}
+
+/// A Linux guest, where this host's KVM can boot one.
+pub fn linux_guest() -> Option<Subject> {
+    microvm::linux::available().ok()?;
+    let kernel = kernels::chosen().ok()?;
+    Some(Subject { label: LINUX, sandbox: Box::new(LinuxVm::of(&kernel)), caveat: None })
 }
 
 /// The sandbox of that name with limits.

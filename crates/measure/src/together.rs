@@ -61,7 +61,7 @@ fn share(label: &str, watch: &Watch, iterations: u64) -> Result<f64, Error> {
     Ok(alone.as_secs_f64() / together.as_secs_f64())
 }
 
-/// The CPU time of so many programs that begin at once.
+/// The CPU time of `programs` programs that begin at once.
 fn cpu_time(
     sandbox: &dyn Sandbox,
     watch: &Watch,

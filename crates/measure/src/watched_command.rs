@@ -85,12 +85,12 @@ impl WatchedCommand {
         Self { child, began, output: Stream::default(), errors: Stream::default() }
     }
 
-    /// Reads until the command has ended; whether it did by the deadline.
-    pub fn until_end(&mut self, began: Instant, deadline: Duration) -> io::Result<bool> {
+    /// Reads until the command has ended; whether it did by the deadline, which is counted from its start.
+    pub fn until_end(&mut self, deadline: Duration) -> io::Result<bool> {
         let pid = rustix::process::Pid::from_child(&self.child);
         let end = pidfd_open(pid, PidfdFlags::empty())?;
         loop {
-            let left = deadline.saturating_sub(began.elapsed());
+            let left = deadline.saturating_sub(self.began.elapsed());
             if left.is_zero() {
                 return Ok(false);
             }

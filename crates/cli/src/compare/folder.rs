@@ -1,12 +1,16 @@
 //! The folder that a comparison writes into: it can be written, and no other comparison does.
 
 use std::{
-    env, fs,
+    env,
+    fs::Permissions,
     hash::{DefaultHasher, Hash, Hasher},
     io,
     os::{
         linux::net::SocketAddrExt as _,
-        unix::net::{SocketAddr, UnixListener},
+        unix::{
+            fs::PermissionsExt as _,
+            net::{SocketAddr, UnixListener},
+        },
     },
     path::{Path, PathBuf},
 };
@@ -55,9 +59,8 @@ impl Reservation {
 /// Puts the records where there is room for them, and says where: nothing has to be measured again
 /// because a disk is full.
 pub fn rescue(records: &Records, error: RecordsError) -> Failure {
-    let folder = env::temp_dir().join(format!("isolab-compare-{}", std::process::id()));
     let failure = Failure::from(error);
-    match kept(records, &folder) {
+    match kept(records) {
         Ok(path) => failure.help(format!(
             "the records are in {}; `isolab report` makes the page of them",
             path.display()
@@ -67,10 +70,16 @@ pub fn rescue(records: &Records, error: RecordsError) -> Failure {
     }
 }
 
-fn kept(records: &Records, folder: &Path) -> Result<PathBuf, RecordsError> {
-    let failed = |source| RecordsError::Write { path: folder.to_owned(), source };
-    fs::create_dir_all(folder).map_err(failed)?;
-    records.write(folder)
+/// In a new folder of this user alone: under a name that others can guess, a link of theirs would lead
+/// elsewhere.
+fn kept(records: &Records) -> Result<PathBuf, RecordsError> {
+    let failed = |source| RecordsError::Write { path: env::temp_dir(), source };
+    let own = Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().prefix("isolab-compare-").permissions(own).tempdir();
+    let folder = folder.map_err(failed)?;
+    let path = records.write(folder.path())?;
+    let _ = folder.keep();
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -105,7 +114,10 @@ mod tests {
         let help = failure["help"].as_str().unwrap();
         let path = help.split_whitespace().nth(4).unwrap().trim_end_matches(';');
         assert_eq!(Records::read(Path::new(path)).unwrap(), records, "{help}");
-        fs::remove_dir_all(Path::new(path).parent().unwrap()).unwrap();
+        let folder = Path::new(path).parent().unwrap();
+        let mode = folder.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others may look into {}", folder.display());
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

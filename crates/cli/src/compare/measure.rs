@@ -28,7 +28,7 @@ pub struct MeasureArgs {
     /// Programs of others that take part
     #[arg(long, default_value = "none")]
     pub peers: PeerChoice,
-    /// So many instances at once
+    /// Number of instances to start at once
     #[arg(long)]
     pub density: Option<u32>,
     /// The process that reads the output; this one ends with it

@@ -55,7 +55,7 @@ pub struct CompareArgs {
     /// as runc,podman,qemu-kvm [default: auto, and none with --quick]
     #[arg(long, value_name = "PEERS")]
     pub peers: Option<PeerChoice>,
-    /// Start so many instances at once, or as many as fit, and draw memory and start-up over their
+    /// Start this many instances at once, or as many as fit, and plot memory and start-up over their
     /// number
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub density: Option<u32>,

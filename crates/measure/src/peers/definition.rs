@@ -3,12 +3,16 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::{Duration, Instant},
+    process::Command,
+    time::Duration,
 };
 
 use super::workshop::Workshop;
-use crate::{Error, command_time::Expected, error::words};
+use crate::{
+    Error,
+    command_time::{self, Expected},
+    error::words,
+};
 
 /// A peer, before it is known whether it is here.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ pub(super) struct Recipe {
     pub(super) is_of_daemon: bool,
     /// What it writes.
     pub(super) expected: Expected,
-    /// It is killed after so long.
+    /// Its timeout: it is killed when this is over.
     pub(super) deadline: Duration,
     /// What the reader must know to read its numbers rightly.
     pub(super) caveat: Option<String>,
@@ -117,34 +121,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 /// When it cannot be started, fails, or has not ended by the deadline: then it is killed.
 pub(super) fn output(name: &str, command: &[String], deadline: Duration) -> Result<String, Error> {
     let (program, arguments) = command.split_first().ok_or_else(|| Error::new("no command"))?;
-    let folder = tempfile::tempdir()?;
-    // Files, not pipes: what it starts may keep a pipe open for ever.
-    let file = |name: &str| std::fs::File::create(folder.path().join(name));
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(file("output")?)
-        .stderr(file("errors")?)
-        .spawn()?;
-    let began = Instant::now();
-    let status = loop {
-        match child.try_wait()? {
-            Some(status) => break status,
-            None if began.elapsed() > deadline => {
-                child.kill()?;
-                child.wait()?;
-                let shown = arguments.first().unwrap_or(program);
-                let text = format!("{name} {shown} had not ended after {deadline:?}");
-                return Err(Error::new(text));
-            }
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    };
-    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap_or_default();
-    match status.success() {
-        true => Ok(String::from_utf8_lossy(&read("output")).into_owned()),
-        false => Err(Error::of_command(name, status, &read("errors"))),
-    }
+    command_time::output(name, Command::new(program).args(arguments), deadline)
 }
 
 /// Words of a command line.

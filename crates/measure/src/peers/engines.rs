@@ -4,7 +4,7 @@ use std::{env, os::unix::net::UnixStream, path::Path, time::Duration};
 
 use super::{
     containers::plain,
-    definition::{Definition, Recipe, line, output, text},
+    definition::{Definition, Recipe, line, output, text, with_id},
     workshop::{PIDS, PROGRAM, Workshop},
 };
 use crate::Error;
@@ -37,10 +37,11 @@ fn podman(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
     let (program, archive) = (text(program)?, text(&workshop.archive()?)?);
     let [root, state] = ["root", "state"].map(|name| text(&workshop.path(name)));
     let (root, state) = (root?, state?);
-    let own = [&*program, "--root", &root, "--runroot", &state, "--events-backend", "file"];
+    let own = [&*program, "--root", &root, "--runroot", &state];
+    let own = [&own[..], &["--events-backend", "file", "--cgroup-manager", "cgroupfs"]].concat();
+    output("podman", &line(&[&own[..], &["import", &archive, IMAGE]].concat()), DEADLINE)?;
     let recipe = |more: &[&str]| {
-        let global = [&own[..], &["--cgroup-manager", "cgroupfs"], more].concat();
-        let words = |more: &[&str]| line(&[&global[..], more].concat());
+        let words = |words: &[&str]| line(&[&own[..], more, words].concat());
         let pids = PIDS.to_string();
         // Inside of another container podman may not raise its usual limits.
         let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"];
@@ -56,12 +57,9 @@ fn podman(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
         }
     };
     let usual = recipe(&[]);
-    let mut import = usual.command.split(|word| word == "run").next().unwrap_or_default().to_vec();
-    import.extend(line(&["import", &archive, IMAGE]));
-    output("podman", &import, DEADLINE)?;
     // Its runtime may be one that does not start here, beside one that does.
     let trial = |recipe: &Recipe| {
-        let command = super::definition::with_id(&recipe.command, "isolab-trial");
+        let command = with_id(&recipe.command, "isolab-trial");
         output("podman", &command, DEADLINE)
     };
     match trial(&usual) {
