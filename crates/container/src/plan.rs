@@ -340,6 +340,23 @@ impl SyscallPlan {
         result
     }
 
+    /// The steps that `add` adds are tried one after the other, as long as they fail with one of these
+    /// errors; what the last one says counts.
+    pub(crate) fn one_of<R>(
+        &mut self,
+        failures: &'static [Errno],
+        add: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let first = self.steps.len();
+        let result = add(self);
+        let last = self.steps.len().saturating_sub(1);
+        for (index, step) in self.steps.iter_mut().enumerate().take(last).skip(first) {
+            step.forgiven = failures;
+            step.skip.if_done = last - index;
+        }
+        result
+    }
+
     /// Keeps `bytes` for the lifetime of the plan and returns their address, as an operand.
     pub(crate) fn keep(&mut self, bytes: impl AsRef<[u8]>) -> usize {
         self.kept.add(bytes.as_ref(), &[])

@@ -91,20 +91,10 @@ pub(crate) fn look_for(
             Some(path) => access(plan, Path::new(path), AccessFlags::X_OK),
             None => Ok(()),
         },
-        all => one_of(plan, all),
-    })
-}
-
-/// One of these files has to be there.
-fn one_of(plan: &mut SyscallPlan, paths: &[PathBuf]) -> Result<(), Error> {
-    let Some((first, others)) = paths.split_first() else { return Ok(()) };
-    access(plan, first, AccessFlags::F_OK)?;
-    match others {
-        [] => Ok(()),
-        _ => plan.if_failed(&[Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES], |plan| {
-            one_of(plan, others)
+        all => plan.one_of(&[Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES], |plan| {
+            all.iter().try_for_each(|path| access(plan, path, AccessFlags::F_OK))
         }),
-    }
+    })
 }
 
 fn access(plan: &mut SyscallPlan, path: &Path, how: AccessFlags) -> Result<(), Error> {

@@ -266,3 +266,14 @@ fn a_program_that_is_not_there_fails_the_creation_as_engines_expect() {
     bundle.write();
     bundle.run(&[]).ok();
 }
+
+#[test]
+fn a_path_of_a_hundred_thousand_directories_is_looked_through() {
+    let Some(mut bundle) = Bundle::new("true") else { return };
+    bundle.config["process"]["args"] = json!(["nope"]);
+    bundle.config["process"]["env"] = json!([format!("PATH={}/bin", "/n:".repeat(100_000))]);
+    bundle.write();
+    let message = bundle.create(&[]).failed(1);
+    assert!(message.contains("executable file not found in"), "{message}");
+    assert_eq!(bundle.call(&["list", "--quiet"]).ok(), "");
+}
