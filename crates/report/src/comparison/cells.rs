@@ -21,7 +21,7 @@ pub struct Row<'a> {
     pub expected: Option<f64>,
     /// The unit; `None` if nothing of it was measured.
     pub unit: Option<Unit>,
-    /// One for each of [`Comparison::sandboxes`].
+    /// One for each of [`super::Comparison::sandboxes`].
     pub cells: Vec<Cell<'a>>,
     /// How far apart two measurements of the same thing were, as a ratio of at least 1.
     pub noise_floor: Option<f64>,
