@@ -70,7 +70,7 @@ impl Collection {
             Message::Probe(probe) => self.probes.push(probe),
             Message::Subject(name, subject) => self.subject(&name, subject),
             Message::Fact(name, value) => drop(self.facts.insert(name, value)),
-            Message::Round => {}
+            Message::Process(_) | Message::Round => {}
         }
     }
 

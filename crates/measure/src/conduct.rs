@@ -1,6 +1,7 @@
 //! Starts the measuring processes one after the other and collects what they report.
 
 use std::{
+    env,
     io::{self, BufRead, BufReader, Read},
     os::unix::process::CommandExt,
     path::Path,
@@ -8,16 +9,16 @@ use std::{
     thread,
 };
 
+use container::Scratch;
 use microvm::kernels;
 use report::{Method, Order};
 use sandbox::chain;
-use tempfile::TempDir;
 
 use crate::{
     Amount, Cancellation, Collection, CompareOptions, MeasureOptions, Part,
     host_load::HostLoad,
     message::Message,
-    peers::{PeerSet, remove_leftovers},
+    peers::{PeerSet, StartedDockerd, remove_leftovers},
 };
 
 /// How long a start by a peer takes, roughly: slow ones sit out most rounds.
@@ -64,11 +65,12 @@ pub fn conduct(
     let mut collection = Collection::by(method(options));
     let mut load = HostLoad::start();
     // Where measuring processes put what is temporary: one that is killed removes nothing itself.
-    let scratch = tempfile::tempdir().ok();
-    let scratch = scratch.as_ref().map(TempDir::path);
+    let scratch = Scratch::make(&env::temp_dir(), "compare", "compare", &["compare"]).ok();
+    let scratch = scratch.as_ref().map(Scratch::path);
+    let dockerd = scratch.and_then(|scratch| dockerd(options, scratch, &mut collection));
     let parts = Part::ALL.map(|part| {
         let in_nest = is_in_nest(part);
-        (part, in_nest, amount(part, options, in_nest))
+        (part, in_nest, amount(part, options))
     });
     let duration = |(part, _, amount): &(Part, bool, Amount)| {
         let Amount { processes, warm_up, rounds, .. } = *amount;
@@ -77,12 +79,17 @@ pub fn conduct(
     caller.expects(parts.iter().map(duration).sum());
     for (part, in_nest, amount) in parts {
         let mut reason = String::from("the measuring process did not report it");
-        for process in 0..amount.processes {
+        // A nest takes longer to boot than a process to measure: all are in one.
+        let (commands, in_each) =
+            if in_nest { (1, amount.processes) } else { (amount.processes, 1) };
+        for command in 0..commands {
+            let mut process = command;
             caller.begins(part, process, amount.processes);
             let ended = one(
                 &MeasureOptions {
                     part,
                     process,
+                    processes: in_each,
                     seed: options.seed,
                     quick: options.quick,
                     rounds: Some(amount.rounds),
@@ -91,11 +98,17 @@ pub fn conduct(
                     density: options.density.filter(|_| part == Part::Density),
                 },
                 scratch,
+                dockerd.as_ref(),
                 cancellation,
                 caller,
                 |message, caller| {
-                    if message == Message::Round {
-                        caller.advances(milliseconds(part, options));
+                    match message {
+                        Message::Round => caller.advances(milliseconds(part, options)),
+                        Message::Process(number) => {
+                            process = number;
+                            caller.begins(part, process, amount.processes);
+                        }
+                        _ => {}
                     }
                     collection.take(message, process);
                 },
@@ -119,6 +132,24 @@ pub fn conduct(
         collection.complete(part, &reason);
     }
     Ok(collection)
+}
+
+/// Docker's daemon, if it has to be started.
+fn dockerd(
+    options: &CompareOptions,
+    scratch: &Path,
+    collection: &mut Collection,
+) -> Option<StartedDockerd> {
+    if !options.peers.has("docker") || !StartedDockerd::is_needed().is_ok_and(|needed| needed) {
+        return None;
+    }
+    let started = StartedDockerd::start(&scratch.join("dockerd"));
+    let text = match &started {
+        Ok(_) => "started for this comparison, in a network namespace of its own".to_owned(),
+        Err(error) => format!("could not be started: {error}"),
+    };
+    collection.take(Message::Fact("docker.daemon".into(), text), 0);
+    started.ok()
 }
 
 /// The programs of others that take part in `part`.
@@ -155,14 +186,9 @@ fn is_in_nest(part: Part) -> bool {
         && kernels::chosen().is_ok()
 }
 
-/// How often a part is repeated, fixed before anything is measured. A nest takes longer to boot than
-/// a round, and its clock counts instructions: what differs between two of them is little.
-fn amount(part: Part, options: &CompareOptions, in_nest: bool) -> Amount {
+/// How often a part is repeated, fixed before anything is measured.
+fn amount(part: Part, options: &CompareOptions) -> Amount {
     let usual = part.amount(options.quick);
-    let usual = match in_nest && !options.quick {
-        true => Amount { processes: 2, rounds: 5, ..usual },
-        false => usual,
-    };
     // Many instances take long to start, and each of them is a sample.
     if part == Part::Density && options.density.is_some() {
         return Amount { processes: 1, rounds: 1, ..usual };
@@ -174,12 +200,14 @@ fn amount(part: Part, options: &CompareOptions, in_nest: bool) -> Amount {
 fn one(
     options: &MeasureOptions,
     scratch: Option<&Path>,
+    dockerd: Option<&StartedDockerd>,
     cancellation: &Cancellation,
     caller: &mut dyn Caller,
     mut receive: impl FnMut(Message, &mut dyn Caller),
 ) -> io::Result<Option<String>> {
     let mut command = caller.command(options)?;
     command.envs(scratch.map(|path| ("TMPDIR", path)));
+    command.envs(dockerd.map(StartedDockerd::variable));
     // A group of its own: it can be killed with all that it starts, and Ctrl-C reaches it through
     // the caller alone.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -62,7 +62,7 @@ pub use options::{CompareOptions, MeasureOptions};
 pub use order::order;
 pub use outcome::{ensure_success, hello};
 pub use parts::{Amount, Part};
-pub use process::measure;
+pub use process::{in_turn, measure};
 pub use provenance::ProvenanceRecorder;
 pub use subjects::{LABELS, LINUX, Missing, Subject, again, subjects};
 

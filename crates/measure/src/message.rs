@@ -23,6 +23,8 @@ pub enum Message {
     Subject(String, report::Subject),
     /// What was counted, for the provenance: its name and its value.
     Fact(String, String),
+    /// What follows comes from the process with that number, of several in one nest.
+    Process(u32),
     /// One round is over.
     Round,
 }

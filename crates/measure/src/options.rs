@@ -24,6 +24,8 @@ pub struct MeasureOptions {
     pub part: Part,
     /// The number of the process among those that measure this part.
     pub process: u32,
+    /// How many processes measure it in the same nest, one after the other; 1 elsewhere.
+    pub processes: u32,
     /// Seed of the order of the sandboxes.
     pub seed: u64,
     /// Fewer rounds and smaller workloads.

@@ -3,11 +3,13 @@
 use std::{
     io::{self, Write},
     path::Path,
+    process::Command,
 };
 
 use crate::{
-    MeasureOptions, Part, Session, cold, density, footprint, images, io_rates, linux, probes,
-    programs, slices, startup,
+    MeasureOptions, Part, Session, cold, density, footprint, images, io_rates, linux,
+    message::{Message, MessageWriter},
+    probes, programs, slices, startup,
 };
 
 /// Measures one part and writes what it finds to `output`, a [`Message`](crate::Message) a line.
@@ -30,4 +32,29 @@ pub fn measure(options: &MeasureOptions, isolab: &Path, output: impl Write) -> i
         Part::Io => io_rates::measure(&mut session, isolab, options.quick),
         Part::Linux => linux::measure(&mut session, options.in_nest),
     }
+}
+
+/// Measures one part in several fresh processes, one after the other, which write to standard output
+/// themselves; `output`, before each of them, says which it is. One that fails does not keep the
+/// next ones from measuring.
+///
+/// # Errors
+///
+/// When one could not be started or failed, or when `output` cannot be written.
+pub fn in_turn(
+    options: &MeasureOptions,
+    output: impl Write,
+    command: impl Fn(&MeasureOptions) -> Command,
+) -> io::Result<()> {
+    let mut writer = MessageWriter::new(output);
+    let mut failed = None;
+    for process in options.process..options.process + options.processes {
+        writer.write(&Message::Process(process))?;
+        let options = MeasureOptions { process, processes: 1, ..*options };
+        let status = command(&options).status()?;
+        if !status.success() {
+            failed = Some(format!("measuring process {process} ended with {status}"));
+        }
+    }
+    failed.map_or(Ok(()), |failed| Err(io::Error::other(failed)))
 }

@@ -115,6 +115,11 @@ impl<W: Write> Session<W> {
         }
     }
 
+    /// Whether this is the first of the processes that measure this part.
+    pub fn is_first_process(&self) -> bool {
+        self.process == 0
+    }
+
     /// How many rounds are thrown away, and how many count.
     pub fn warm_up_and_rounds(&self) -> (u32, u32) {
         (self.amount.warm_up, self.amount.rounds)

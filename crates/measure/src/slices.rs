@@ -15,7 +15,7 @@ use crate::{
     Error, Session,
     lanes::{known_until, periods, running, share, trace, turns},
     message::Message,
-    subjects::{AGAIN, limited},
+    subjects::{AGAIN, CONTAINER_AGAIN, container_again, limited},
     together,
     watch::{Lanes, Watch, pinned},
 };
@@ -44,10 +44,11 @@ const QUESTIONS: [Question; 6] = [
 /// Measures quotas, weights and policies, in an order that differs from process to process.
 pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()> {
     let watch = Watch::of(Duration::from_millis(if quick { 1100 } else { 1200 }))?;
-    session.subjects.retain(|subject| subject.label != AGAIN);
+    session.subjects.extend(container_again());
     for number in session.turns(0, QUESTIONS.len()) {
-        let labels = labels(session, number as u32);
-        match QUESTIONS[number] {
+        let question = QUESTIONS[number];
+        let labels = labels(session, question, number as u32);
+        match question {
             Question::Quota(percent) => quota(session, &labels, &watch, percent)?,
             Question::Weights => weights(session, &labels, &watch)?,
             Question::Equals(policy) => policies(session, &labels, &watch, policy)?,
@@ -58,10 +59,18 @@ pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()
 }
 
 /// Labels of the sandboxes under measurement, in the order in which the question with that number
-/// is asked.
-fn labels<W: Write>(session: &Session<W>, number: u32) -> Vec<&'static str> {
+/// is asked. The noise floor of limits is that of containers, because a process has no limits.
+fn labels<W: Write>(session: &Session<W>, question: Question, number: u32) -> Vec<&'static str> {
     let order = session.turns(number, session.subjects.len());
-    order.into_iter().map(|index| session.subjects[index].label).collect()
+    let labels = order.into_iter().map(|index| session.subjects[index].label);
+    let second_run = match question {
+        Question::Quota(_) | Question::Weights => Some(CONTAINER_AGAIN),
+        Question::Together => Some(AGAIN),
+        Question::Equals(_) => None,
+    };
+    let is_asked =
+        |label: &&str| ![AGAIN, CONTAINER_AGAIN].contains(label) || second_run == Some(*label);
+    labels.filter(is_asked).collect()
 }
 
 /// One program alone under a quota of `percent` of a CPU.
@@ -86,9 +95,11 @@ fn quota<W: Write>(
                 if let (Some(gap_metric), Some(longest)) = (gap_metric, longest) {
                     let gap = watch.nanoseconds(longest);
                     session.write(label, (gap_metric, Unit::Nanoseconds, gap), 0)?;
-                    let lanes = [(label.to_owned(), ran)];
-                    let picture = trace(metric::SLICES_QUOTA10, &lanes, window, watch.rate);
-                    session.writer.write(&Message::Trace(picture))?;
+                    if label != CONTAINER_AGAIN {
+                        let lanes = [(label.to_owned(), ran)];
+                        let picture = trace(metric::SLICES_QUOTA10, &lanes, window, watch.rate);
+                        session.writer.write(&Message::Trace(picture))?;
+                    }
                 }
             }
             Err(error) => {

@@ -34,6 +34,9 @@ pub const LINUX: &str = "linux";
 /// chance alone.
 pub const AGAIN: &str = "process (again)";
 
+/// The same of the container, whose limits a process does not have.
+pub const CONTAINER_AGAIN: &str = "container (again)";
+
 /// All sandboxes that can run here, and all that cannot.
 pub fn subjects() -> (Vec<Subject>, Vec<Missing>) {
     let mut subjects = vec![Subject { label: "process", sandbox: Box::new(Native), caveat: None }];
@@ -69,6 +72,13 @@ pub fn again() -> Subject {
     Subject { label: AGAIN, sandbox: Box::new(Native), caveat: None }
 }
 
+/// The container once more, where there are containers.
+pub fn container_again() -> Option<Subject> {
+    container::available().ok()?;
+    let sandbox = Box::new(Container::default());
+    Some(Subject { label: CONTAINER_AGAIN, sandbox, caveat: None })
+}
+
 /// A Linux guest, where this host's KVM can boot one.
 pub fn linux_guest() -> Option<Subject> {
     microvm::linux::available().ok()?;
@@ -84,7 +94,7 @@ pub fn linux_guest() -> Option<Subject> {
 pub fn limited(label: &str, limits: &Limits) -> sandbox::Result<Box<dyn Sandbox>> {
     let limits = limits.clone();
     Ok(match label {
-        "container" => Box::new(Container::default().limits(limits)),
+        "container" | CONTAINER_AGAIN => Box::new(Container::default().limits(limits)),
         "microvm" => Box::new(MicroVm { limits, ..MicroVm::default() }),
         _ => Box::new(Native::with(&limits)?),
     })

@@ -1,6 +1,10 @@
 //! `isolab measure`: a measuring process, which `isolab compare` starts.
 
-use std::{env, io, path::PathBuf, process};
+use std::{
+    env, io,
+    path::PathBuf,
+    process::{self, Command},
+};
 
 use measure::{MeasureOptions, Part, peers::PeerChoice};
 use nix::{sys::prctl, sys::signal::Signal, unistd::getppid};
@@ -13,6 +17,9 @@ pub struct MeasureArgs {
     /// The number of the process among those that measure this part
     #[arg(long, default_value_t = 0)]
     pub process: u32,
+    /// How many processes measure it, one after the other
+    #[arg(long, default_value_t = 1)]
+    pub processes: u32,
     /// Seed of the order of the sandboxes
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -49,11 +56,21 @@ pub fn run(arguments: &MeasureArgs) -> io::Result<()> {
             process::exit(1);
         }
     }
-    let &MeasureArgs { part, process, seed, quick, rounds, in_nest, peers, density, .. } =
-        arguments;
+    let &MeasureArgs {
+        part, process, processes, seed, quick, rounds, in_nest, peers, density, ..
+    } = arguments;
     let peers = peers.resolve();
-    let options = MeasureOptions { part, process, seed, quick, rounds, in_nest, peers, density };
-    measure::measure(&options, &env::current_exe()?, io::stdout())
+    let options =
+        MeasureOptions { part, process, processes, seed, quick, rounds, in_nest, peers, density };
+    let isolab = env::current_exe()?;
+    if processes <= 1 {
+        return measure::measure(&options, &isolab, io::stdout());
+    }
+    measure::in_turn(&options, io::stdout(), |options| {
+        let mut command = Command::new(&isolab);
+        command.args(own_words(options)).arg(format!("--parent={}", process::id()));
+        command
+    })
 }
 
 /// A client of a daemon: what `docker run --rm` asks for.
@@ -81,17 +98,22 @@ pub fn measure_client(arguments: &ClientArgs) -> io::Result<u8> {
 
 /// The arguments after `isolab` that make a process of these options: the inverse of [`run`].
 pub fn words(options: &MeasureOptions) -> Vec<String> {
-    let &MeasureOptions { part, process, seed, quick, rounds, in_nest, peers, density } = options;
-    let mut words = Vec::new();
-    if in_nest {
-        words.extend("nest --icount --memory 2G --deadline 3m --".split(' ').map(str::to_owned));
+    let own = own_words(options);
+    if options.in_nest {
+        let nest = "nest --icount --memory 2G --deadline 5m --".split(' ').map(str::to_owned);
+        return nest.chain(own).collect();
     }
-    words.extend(["measure".to_owned(), part.to_string()]);
+    own.into_iter().chain([format!("--parent={}", process::id())]).collect()
+}
+
+/// The same for a process of this machine, without its parent.
+fn own_words(options: &MeasureOptions) -> Vec<String> {
+    let &MeasureOptions { part, process, processes, seed, quick, rounds, in_nest, peers, density } =
+        options;
+    let mut words = vec!["measure".to_owned(), part.to_string()];
     words.extend([format!("--process={process}"), format!("--seed={seed}")]);
-    match in_nest {
-        true => words.push("--in-nest".to_owned()),
-        false => words.push(format!("--parent={}", process::id())),
-    }
+    words.extend((processes > 1).then(|| format!("--processes={processes}")));
+    words.extend(in_nest.then(|| "--in-nest".to_owned()));
     words.extend(quick.then(|| "--quick".to_owned()));
     words.push(format!("--peers={}", peers.names()));
     words.extend(density.map(|number| format!("--density={number}")));
@@ -118,6 +140,7 @@ mod tests {
             let options = MeasureOptions {
                 part: Part::Linux,
                 process: 1,
+                processes: if in_nest { 5 } else { 1 },
                 seed: 7,
                 quick: true,
                 rounds,
@@ -130,7 +153,7 @@ mod tests {
             let own = words.iter().skip_while(|word| *word != "measure");
             let read = Measure::try_parse_from(own).unwrap().arguments;
             assert_eq!((read.part, read.process, read.seed), (Part::Linux, 1, 7));
-            assert_eq!(read.density, rounds);
+            assert_eq!((read.density, read.processes), (rounds, options.processes));
             assert_eq!((read.quick, read.rounds, read.in_nest), (true, rounds, in_nest));
             // A process in a nest has another parent there.
             assert_eq!(read.parent.is_none(), in_nest);

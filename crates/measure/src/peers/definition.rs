@@ -106,7 +106,7 @@ impl Definition {
 }
 
 /// The program of that name on the `PATH`, or where programs of the administrator are.
-fn on_path(name: &str) -> Option<PathBuf> {
+pub(super) fn on_path(name: &str) -> Option<PathBuf> {
     const ELSEWHERE: &str = "/usr/local/sbin:/usr/sbin:/sbin";
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(env::split_paths(ELSEWHERE));

@@ -1,10 +1,11 @@
 //! Engines, which keep images: podman, and the docker command, which asks a daemon.
 
-use std::{env, os::unix::net::UnixStream, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use super::{
     containers::plain,
     definition::{Definition, Recipe, line, output, text, with_id},
+    dockerd::{START, StartedDockerd},
     workshop::{PIDS, PROGRAM, Workshop},
 };
 use crate::Error;
@@ -22,13 +23,12 @@ pub(super) const DOCKER: Definition = Definition {
     name: "docker",
     programs: &["docker"],
     version: &["--version"],
-    get: "install Docker (https://docs.docker.com/engine/install) and start dockerd",
-    obstacle: no_daemon,
+    get: "install Docker: https://docs.docker.com/engine/install",
+    obstacle: || StartedDockerd::is_needed().err(),
     prepare: docker,
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
-const START: &str = "start dockerd, or name its socket: DOCKER_HOST=unix:///PATH";
 
 /// With images and containers in a folder of its own, and no network at all: to make one, podman
 /// changes settings of the host that stay (`net.ipv4.ip_forward`).
@@ -73,16 +73,6 @@ fn podman(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
             }
         }
     }
-}
-
-/// Why no daemon can be asked, where nobody says that it is elsewhere.
-fn no_daemon() -> Option<Error> {
-    const SOCKET: &str = "/var/run/docker.sock";
-    if env::var_os("DOCKER_HOST").is_some_and(|host| !host.is_empty()) {
-        return None;
-    }
-    let error = UnixStream::connect(SOCKET).err()?;
-    Some(Error { reason: format!("no daemon answers at {SOCKET}: {error}"), fix: START.into() })
 }
 
 /// Asked of the daemon that the command finds, which belongs to others: only the image and what

@@ -14,6 +14,7 @@
 
 mod containers;
 mod definition;
+mod dockerd;
 mod engines;
 mod leftovers;
 mod machines;
@@ -22,6 +23,7 @@ mod set;
 mod workshop;
 
 pub use definition::{Definition, Found};
+pub use dockerd::StartedDockerd;
 pub use leftovers::remove_leftovers;
 pub use peer::Peer;
 pub use set::{PeerChoice, PeerSet};

@@ -42,6 +42,11 @@ impl PeerSet {
         self.0.count_ones()
     }
 
+    /// Whether the peer of that name is one of them.
+    pub fn has(self, name: &str) -> bool {
+        self.iter().any(|it| it.name == name)
+    }
+
     /// Those in it, in the order of tables.
     pub fn iter(self) -> impl Iterator<Item = &'static Definition> {
         DEFINITIONS.iter().enumerate().filter(move |(at, _)| self.0 >> at & 1 == 1).map(|it| it.1)
