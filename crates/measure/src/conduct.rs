@@ -21,8 +21,10 @@ use crate::{
     peers::{PeerSet, StartedDockerd, remove_leftovers},
 };
 
-/// How long a start by a peer takes, roughly: slow ones sit out most rounds.
-const PEER_MILLISECONDS: u64 = 150;
+/// How long a peer takes for its part of a round, roughly: slow ones sit out most rounds.
+fn peer_milliseconds(part: Part) -> u64 {
+    if part == Part::Programs { 400 } else { 150 }
+}
 
 /// How long one of many instances takes to start and to end, in all sandboxes together, roughly.
 const INSTANCE_MILLISECONDS: u64 = 40;
@@ -155,7 +157,7 @@ fn dockerd(
 /// The programs of others that take part in `part`.
 fn peers_of(part: Part, options: &CompareOptions) -> PeerSet {
     match part {
-        Part::Cold | Part::Footprint => options.peers,
+        Part::Cold | Part::Programs | Part::Footprint => options.peers,
         _ => PeerSet::default(),
     }
 }
@@ -165,7 +167,7 @@ fn milliseconds(part: Part, options: &CompareOptions) -> u64 {
     let peers = peers_of(part, options).count();
     let instances = options.density.filter(|_| part == Part::Density).unwrap_or(0);
     part.amount(options.quick).milliseconds
-        + u64::from(peers) * PEER_MILLISECONDS
+        + u64::from(peers) * peer_milliseconds(part)
         + u64::from(instances) * INSTANCE_MILLISECONDS
 }
 

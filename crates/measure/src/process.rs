@@ -24,7 +24,7 @@ pub fn measure(options: &MeasureOptions, isolab: &Path, output: impl Write) -> i
         Part::Probes => probes::look(&mut session),
         Part::Startup => startup::warm(&mut session),
         Part::Cold => cold::measure(&mut session, isolab, options),
-        Part::Programs => programs::measure(&mut session, options.quick),
+        Part::Programs => programs::measure(&mut session, options),
         Part::Footprint => footprint::measure(&mut session, isolab, options),
         Part::Images => images::measure(&mut session, isolab),
         Part::Density => density::measure(&mut session, options),

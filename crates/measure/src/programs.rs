@@ -1,16 +1,21 @@
 //! Compute, memory and the way out: programs that take their own times, with the time stamp
 //! counter, around the measured part alone.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    mem,
+};
 
 use report::{Unit, metric};
-use sandbox::{Builtin, Report, Workload};
+use sandbox::{Builtin, Workload};
 
 use crate::{
-    Error, Session, Value,
+    Error, MeasureOptions, Part, Session, Subject, Value,
     clock::tick_rate,
     outcome::{TIMEOUT, ensure_success},
-    session::Task,
+    peers::{ProgramPeer, Words},
+    session::{Labelled, Task},
 };
 
 /// A program, its arguments, and how its ticks become a number.
@@ -23,9 +28,20 @@ struct Program {
     amount: f64,
 }
 
-impl Task for Program {
+impl Program {
+    /// Its path in the root of a peer, and its arguments.
+    fn words(&self) -> Words {
+        let arguments = self.arguments.iter().map(u64::to_string);
+        [format!("/{}", self.builtin.name())].into_iter().chain(arguments).collect()
+    }
+}
+
+/// A program, and which of them it is.
+struct Numbered<'a>(usize, &'a Program);
+
+impl Task for Numbered<'_> {
     fn metrics(&self) -> Vec<&'static str> {
-        vec![self.metric]
+        vec![self.1.metric]
     }
 }
 
@@ -60,22 +76,78 @@ fn programs(quick: bool) -> [Program; 5] {
     ]
 }
 
-/// Runs every program in every sandbox, round by round.
-pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()> {
+/// Who runs a program: isolab in one of its sandboxes, or a peer.
+enum Runner<'a> {
+    Isolab(&'a Subject),
+    Peer(Box<ProgramPeer>),
+}
+
+impl Labelled for Runner<'_> {
+    fn label(&self) -> &str {
+        match self {
+            Self::Isolab(subject) => subject.label,
+            Self::Peer(peer) => peer.peer().name(),
+        }
+    }
+
+    fn caveat(&self) -> Option<String> {
+        match self {
+            Self::Isolab(subject) => subject.caveat.clone(),
+            Self::Peer(peer) => peer.peer().caveat(),
+        }
+    }
+}
+
+/// Runs every program in every sandbox, round by round; peers, whose starts take longer than the
+/// programs, in one round of each process.
+pub fn measure<W: Write>(session: &mut Session<W>, options: &MeasureOptions) -> io::Result<()> {
     let rate = tick_rate().map_err(io::Error::other)?;
-    session.rounds_of(&programs(quick), |subject, program| {
-        let workload = Workload::builtin(program.builtin, &program.arguments).deadline(TIMEOUT);
-        let outcome = ensure_success(subject.sandbox.run(&workload)?)?;
-        let report = outcome.report.ok_or_else(|| Error::new("the program reported nothing"))?;
-        value(program, &report, rate)
+    let programs = programs(options.quick);
+    let own = mem::take(&mut session.subjects);
+    let mut runners: Vec<_> = own.iter().map(Runner::Isolab).collect();
+    for definition in options.peers.iter() {
+        match ProgramPeer::prepare(definition, programs.iter().map(Program::words).collect()) {
+            Ok(peer) => runners.push(Runner::Peer(Box::new(peer))),
+            Err(error) => session.writer.gaps(Part::Programs.metrics(), definition.name, &error)?,
+        }
+    }
+    let own_kernel = Error::new("its system calls end in the guest's own kernel");
+    for runner in &runners {
+        if let Runner::Peer(peer) = runner
+            && peer.is_machine()
+        {
+            session.writer.gaps(&[metric::CROSSING], runner.label(), &own_kernel)?;
+        }
+    }
+    let (warm_up, rounds) = session.warm_up_and_rounds();
+    let its_turn = warm_up + options.process % rounds.max(1);
+    let mut asked: BTreeMap<_, u32> = BTreeMap::new();
+    let numbers: Vec<_> = (0..).zip(&programs).map(|(number, it)| Numbered(number, it)).collect();
+    session.rounds_among(&runners, &numbers, |runner, Numbered(number, program)| match runner {
+        Runner::Isolab(subject) => {
+            let workload = Workload::builtin(program.builtin, &program.arguments);
+            let outcome = ensure_success(subject.sandbox.run(&workload.deadline(TIMEOUT))?)?;
+            let report =
+                outcome.report.ok_or_else(|| Error::new("the program reported nothing"))?;
+            value(program, report.ticks(), rate)
+        }
+        Runner::Peer(peer) => {
+            let asked = asked.entry((*number, runner.label().to_owned())).or_default();
+            *asked += 1;
+            let skips = peer.is_machine() && program.metric == metric::CROSSING;
+            match *asked - 1 == its_turn && !skips {
+                true => value(program, peer.ticks(*number)?, rate),
+                false => Ok(Vec::new()),
+            }
+        }
     })
 }
 
-fn value(program: &Program, report: &Report, rate: f64) -> Result<Vec<Value>, Error> {
-    if report.ticks() == 0 {
+fn value(program: &Program, ticks: u64, rate: f64) -> Result<Vec<Value>, Error> {
+    if ticks == 0 {
         return Err(Error::new("the program's clock stood still"));
     }
-    let seconds = report.ticks() as f64 / rate;
+    let seconds = ticks as f64 / rate;
     let value = match program.unit {
         Unit::BytesPerSecond => program.amount / seconds,
         _ => seconds * 1e9 / program.amount,

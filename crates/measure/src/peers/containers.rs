@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    definition::{Definition, Recipe, line, text},
+    definition::{Definition, ProgramFrom, Recipe, line, text},
     workshop::{PROGRAM, TEXT, Workshop},
 };
 use crate::{Error, command_time::Expected};
@@ -56,6 +56,7 @@ fn runtime(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
         command: words(&["run", "--bundle", &bundle, "{id}"]),
         list: words(&["list", "--quiet"]),
         remove: words(&["delete", "--force", "{id}"]),
+        program_from: ProgramFrom::Bundle,
         caveat: Some("without a filter of system calls, which a bundle has to bring along".into()),
         ..plain()
     })
@@ -95,6 +96,7 @@ pub(super) fn plain() -> Recipe {
         list: Vec::new(),
         remove: Vec::new(),
         dismantle: Vec::new(),
+        program_from: ProgramFrom::CommandLine,
         is_of_daemon: false,
         expected: Expected::Exactly(TEXT),
         deadline: DEADLINE,

@@ -43,6 +43,8 @@ pub(super) struct Recipe {
     pub(super) remove: Vec<String>,
     /// Removes what was made for it, at the end; empty if that is all in the workshop.
     pub(super) dismantle: Vec<String>,
+    /// How it is told which program to start.
+    pub(super) program_from: ProgramFrom,
     /// Whether a daemon starts the program, and not the command.
     pub(super) is_of_daemon: bool,
     /// What it writes.
@@ -51,6 +53,17 @@ pub(super) struct Recipe {
     pub(super) deadline: Duration,
     /// What the reader must know to read its numbers rightly.
     pub(super) caveat: Option<String>,
+}
+
+/// How a peer is told which program to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProgramFrom {
+    /// By the last word of its command line.
+    CommandLine,
+    /// By the bundle, a file of which names it.
+    Bundle,
+    /// By the first process of a guest.
+    FirstProcess,
 }
 
 /// A peer that is on this host.

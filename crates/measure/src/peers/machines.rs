@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     containers::plain,
-    definition::{Definition, Recipe, line, text},
+    definition::{Definition, ProgramFrom, Recipe, line, text},
     workshop::Workshop,
 };
 use crate::{Error, clock::tick_rate, command_time::Expected};
@@ -93,7 +93,8 @@ fn kernel() -> Result<Kernel, Error> {
 }
 
 fn machine(command: Vec<String>) -> Recipe {
-    Recipe { command, expected: Expected::Among(TEXT), deadline: DEADLINE, ..plain() }
+    let program_from = ProgramFrom::FirstProcess;
+    Recipe { command, program_from, expected: Expected::Among(TEXT), deadline: DEADLINE, ..plain() }
 }
 
 /// QEMU with nothing in its machine but a serial port.

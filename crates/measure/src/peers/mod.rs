@@ -19,6 +19,7 @@ mod engines;
 mod leftovers;
 mod machines;
 mod peer;
+mod programs;
 mod set;
 mod workshop;
 
@@ -26,6 +27,7 @@ pub use definition::{Definition, Found};
 pub use dockerd::StartedDockerd;
 pub use leftovers::remove_leftovers;
 pub use peer::Peer;
+pub use programs::{ProgramPeer, Words};
 pub use set::{PeerChoice, PeerSet};
 
 /// All peers, in the order of tables; [`PeerChoice::Auto`] leaves out the second kinds at the end.

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::{
     definition::{Definition, Found, Recipe, with_id},
     leftovers::Leftovers,
-    workshop::{IDLE, PROGRAM, Workshop},
+    workshop::{IDLE, PROGRAM, Starts, Workshop},
 };
 use crate::{
     Error,
@@ -25,11 +25,11 @@ pub struct Peer {
     definition: &'static Definition,
     program: PathBuf,
     version: String,
-    recipe: Recipe,
+    pub(super) recipe: Recipe,
     leftovers: Leftovers,
     /// How long the trial took: how often it can take part.
     pace: Duration,
-    folder: TempDir,
+    pub(super) folder: TempDir,
     starts: AtomicU32,
 }
 
@@ -40,7 +40,7 @@ impl Peer {
     ///
     /// When it is not installed, cannot run here, or fails: in its own words.
     pub fn prepare(definition: &'static Definition) -> Result<Self, Error> {
-        let mut peer = Self::of(definition, PROGRAM)?;
+        let mut peer = Self::of(definition, Starts::One(PROGRAM))?;
         peer.pace = peer.run()?.exited;
         Ok(peer)
     }
@@ -51,7 +51,7 @@ impl Peer {
     ///
     /// When it is not installed, or cannot run here.
     pub fn prepare_idle(definition: &'static Definition) -> Result<Self, Error> {
-        let mut peer = Self::of(definition, IDLE)?;
+        let mut peer = Self::of(definition, Starts::One(IDLE))?;
         for word in peer.recipe.command.iter_mut().filter(|word| *word == PROGRAM) {
             IDLE.clone_into(word);
         }
@@ -59,7 +59,7 @@ impl Peer {
         Ok(peer)
     }
 
-    fn of(definition: &'static Definition, starts: &'static str) -> Result<Self, Error> {
+    pub(super) fn of(definition: &'static Definition, starts: Starts) -> Result<Self, Error> {
         let Found { program, version } = definition.find()?;
         definition.obstacle().map_or(Ok(()), Err)?;
         let folder = tempfile::tempdir()?;
@@ -131,11 +131,16 @@ impl Peer {
         started.map_err(|error| self.after(error))
     }
 
-    /// The command line of the next start.
+    /// The command of the next start.
     fn command(&self) -> Result<Command, Error> {
+        self.command_of(&self.recipe.command)
+    }
+
+    /// The command of the next start, by this command line.
+    pub(super) fn command_of(&self, line: &[String]) -> Result<Command, Error> {
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
         let id = format!("isolab-compare-{}-{number}", process::id());
-        let words = with_id(&self.recipe.command, &id);
+        let words = with_id(line, &id);
         let (program, arguments) = words.split_first().ok_or_else(|| Error::new("no command"))?;
         let mut command = Command::new(program);
         command.args(arguments);
@@ -143,7 +148,7 @@ impl Peer {
     }
 
     /// The error of a start, after which what it left behind is removed.
-    fn after(&self, error: Error) -> Error {
+    pub(super) fn after(&self, error: Error) -> Error {
         match self.leftovers.remove() {
             0 => error,
             count => Error {

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use guest::plan::{InitPlan, ShutdownMethod, Sink, Stream};
 use microvm::initramfs::Archive;
 use sandbox::Builtin;
 use serde_json::json;
@@ -26,14 +27,22 @@ pub(super) const PIDS: u32 = 4096;
 #[derive(Debug)]
 pub(super) struct Workshop {
     folder: PathBuf,
-    /// What a bundle and the first process of a guest start.
-    program: &'static str,
+    starts: Starts,
+}
+
+/// What a bundle and the first process of a guest start.
+#[derive(Debug, Clone)]
+pub(super) enum Starts {
+    /// This program, which needs no arguments.
+    One(&'static str),
+    /// Each of these, a path and its arguments: a guest one after the other, a bundle the first.
+    Programs(Vec<Vec<String>>),
 }
 
 impl Workshop {
-    /// Works in `folder`; bundles and guests start `program`.
-    pub(super) fn of(folder: &Path, program: &'static str) -> Self {
-        Self { folder: folder.to_owned(), program }
+    /// Works in `folder`.
+    pub(super) fn of(folder: &Path, starts: Starts) -> Self {
+        Self { folder: folder.to_owned(), starts }
     }
 
     /// A path in it.
@@ -48,8 +57,8 @@ impl Workshop {
         for name in ["proc", "sys", "dev", "etc", "tmp", "run", "usr"] {
             fs::create_dir_all(root.join(name))?;
         }
-        for (path, builtin) in [(PROGRAM, Builtin::Hello), (IDLE, Builtin::Idle)] {
-            let program = root.join(path.trim_start_matches('/'));
+        for builtin in Builtin::ALL {
+            let program = root.join(builtin.name());
             fs::write(&program, builtin.linux_elf())?;
             fs::set_permissions(&program, Permissions::from_mode(0o755))?;
         }
@@ -60,13 +69,17 @@ impl Workshop {
     pub(super) fn bundle(&self) -> Result<PathBuf, Error> {
         self.root()?;
         let namespaces = ["pid", "network", "ipc", "uts", "mount"];
+        let words = match &self.starts {
+            Starts::One(program) => vec![(*program).to_owned()],
+            Starts::Programs(all) => all.first().cloned().unwrap_or_default(),
+        };
         let capabilities = ["CAP_CHOWN", "CAP_KILL", "CAP_SETGID", "CAP_SETUID"];
         let config = json!({
             "ociVersion": "1.0.2",
             "process": {
                 "terminal": false,
                 "user": { "uid": 0, "gid": 0 },
-                "args": [self.program],
+                "args": words,
                 "env": ["PATH=/"],
                 "cwd": "/",
                 "capabilities": {
@@ -102,20 +115,35 @@ impl Workshop {
         Ok(path)
     }
 
-    /// A guest's first files: the program, and a first process that starts it, waits, and restarts
-    /// the machine, which ends the monitor.
+    /// A guest's first files: the programs, and a first process that starts what is to be started,
+    /// waits, and restarts the machine, which ends the monitor.
     pub(super) fn initramfs(&self) -> Result<PathBuf, Error> {
         let path = self.path("initramfs");
         let made = || -> io::Result<()> {
             let mut archive = Archive::new(fs::File::create(&path)?);
-            archive.file("init", 0o755, &init(self.program))?;
-            archive.file(PROGRAM, 0o755, Builtin::Hello.linux_elf())?;
-            archive.file(IDLE, 0o755, Builtin::Idle.linux_elf())?;
+            match &self.starts {
+                Starts::One(program) => archive.file("init", 0o755, &init(program))?,
+                Starts::Programs(all) => {
+                    archive.file("init", 0o755, guest::INIT)?;
+                    archive.file(guest::plan::PATH, 0o644, steps(all).text().as_bytes())?;
+                }
+            }
+            for builtin in Builtin::ALL {
+                archive.file(builtin.name(), 0o755, builtin.linux_elf())?;
+            }
             archive.finish().map(drop)
         };
         made()?;
         Ok(path)
     }
+}
+
+/// What isolab's own first process does to start `programs`.
+fn steps(programs: &[Vec<String>]) -> InitPlan {
+    let console = Sink::Device("/dev/console".into());
+    let plan = InitPlan::new().report(&console).end(ShutdownMethod::Reboot);
+    let plan = plan.stream(Stream::Output, &console);
+    programs.iter().fold(plan, |plan, words| plan.run(&words[0], words))
 }
 
 /// The first process, as an ELF file of one segment (elf(5)): an interpreter of its own would have
@@ -171,7 +199,7 @@ mod tests {
     #[test]
     fn the_program_of_the_root_writes_the_text() {
         let folder = tempfile::tempdir().unwrap();
-        let root = Workshop::of(folder.path(), PROGRAM).root().unwrap();
+        let root = Workshop::of(folder.path(), Starts::One(PROGRAM)).root().unwrap();
         let output = Command::new(root.join("hello")).output().unwrap();
         assert_eq!(output.stdout, TEXT);
     }
