@@ -147,6 +147,18 @@ impl Collection {
         }
     }
 
+    /// Adds a gap for every metric of `part` in each of these sandboxes.
+    pub fn gaps<'a>(&mut self, part: Part, sandboxes: impl Iterator<Item = &'a str>, reason: &str) {
+        for sandbox in sandboxes {
+            self.gaps.extend(part.metrics().iter().map(|metric| Gap {
+                metric: (*metric).to_owned(),
+                sandbox: sandbox.to_owned(),
+                reason: reason.to_owned(),
+                fix: String::new(),
+            }));
+        }
+    }
+
     /// The records, with where they come from.
     pub fn into_records(self, mut provenance: Provenance) -> Records {
         provenance.host.extend(self.facts);

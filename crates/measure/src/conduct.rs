@@ -132,6 +132,9 @@ pub fn conduct(
             collection.condition(load.since(&part.to_string()));
         }
         collection.complete(part, &reason);
+        if let Some(why) = part.without_peers() {
+            collection.gaps(part, options.peers.iter().map(|it| it.name), why);
+        }
     }
     Ok(collection)
 }
@@ -156,9 +159,9 @@ fn dockerd(
 
 /// The programs of others that take part in `part`.
 fn peers_of(part: Part, options: &CompareOptions) -> PeerSet {
-    match part {
-        Part::Cold | Part::Programs | Part::Footprint => options.peers,
-        _ => PeerSet::default(),
+    match part.without_peers() {
+        None => options.peers,
+        Some(_) => PeerSet::default(),
     }
 }
 

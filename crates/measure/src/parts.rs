@@ -106,6 +106,25 @@ impl Part {
         }
     }
 
+    /// Why programs of others do not take part in it; `None` if they do.
+    pub fn without_peers(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Cold | Self::Programs | Self::Footprint => return None,
+            Self::Probes => "what can be seen inside is asked of isolab's own sandboxes alone",
+            Self::Startup => {
+                "warm starts repeat in one process of isolab's; its whole command is in the cold rows"
+            }
+            Self::Images => "its images are in a store of its own",
+            Self::Density => "many instances of it belong to its own daemon or files",
+            Self::Slices => "limits on CPU time are the kernel's, whoever sets them",
+            Self::Io => {
+                "where its files lie is up to its settings, and a network for it changes settings of \
+                 the host that stay"
+            }
+            Self::Linux => "its start is in the cold rows",
+        })
+    }
+
     /// The metrics that it reports for every sandbox: a series or a probe, or a gap with its reason.
     pub fn metrics(self) -> &'static [&'static str] {
         match self {
