@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Comparison, Interval, Ratio, Records, Unit, Verdict, catalogue,
+    Comparison, Interval, Method, Order, Ratio, Records, Unit, Verdict, catalogue,
     comparison::Measured,
     format::{human, times},
     interval::{FEWEST, ratio_of_runs},
@@ -120,6 +120,19 @@ fn judged(
     Ok(shown.then_some(ratio))
 }
 
+fn in_words(method: &Method) -> String {
+    let Method { processes, rounds, warm_up, order, measured_twice } = method;
+    let order = match order {
+        Order::Balanced => "balanced",
+        Order::Cyclic => "cyclic",
+        Order::Consecutive => "consecutive",
+    };
+    let twice = if *measured_twice { ", the process twice" } else { "" };
+    format!(
+        "up to {processes} processes with {rounds} rounds, {warm_up} of warm-up; {order} order{twice}"
+    )
+}
+
 /// Facts about machine, program and method that differ, without those that name the moment.
 fn facts(first: &Records, second: &Records) -> Vec<[String; 3]> {
     let of = |records: &Records| {
@@ -129,7 +142,7 @@ fn facts(first: &Records, second: &Records) -> Vec<[String; 3]> {
         facts.insert("commit".into(), provenance.commit.clone());
         facts.insert("isolab".into(), provenance.isolab.clone());
         facts.insert("seed".into(), provenance.seed.to_string());
-        let method = provenance.method.as_ref().map(|method| format!("{method:?}"));
+        let method = provenance.method.as_ref().map(in_words);
         facts.insert("method".into(), method.unwrap_or_else(|| "not recorded".to_owned()));
         for (name, subject) in &provenance.subjects {
             facts.insert(format!("version of {name}"), subject.version.clone());
