@@ -22,6 +22,9 @@ pub(crate) use history::{Course, Mark};
 const WIDE: u32 = 940;
 const NARROW: u32 = 380;
 
+/// So many rows are in a chart of samples.
+const ROWS: usize = 3;
+
 /// A chart in two widths.
 #[derive(Debug)]
 pub(crate) struct Chart {
@@ -67,7 +70,16 @@ pub(crate) fn charts(comparison: &Comparison, group: &str) -> Result<Vec<Chart>,
         .filter(|row| row.unit.is_some_and(|unit| unit != Unit::Count))
         .collect();
     let title = format!("{}: every sample", question.group.title);
-    charts.extend(chart(group, &title, |width| dots::draw(comparison, &rows, group, width))?);
+    // Programs under different limits share an axis; other rows have one each, and a chart of a few
+    // rows fits on a sheet of paper.
+    let of_one = if group == "slices" { rows.len().max(1) } else { ROWS };
+    for (number, rows) in (1..).zip(rows.chunks(of_one)) {
+        let (name, title) = match number {
+            1 => (group.to_owned(), title.clone()),
+            _ => (format!("{group}-{number}"), format!("{title}, continued")),
+        };
+        charts.extend(chart(&name, &title, |width| dots::draw(comparison, rows, group, width))?);
+    }
     Ok(charts)
 }
 
