@@ -64,7 +64,12 @@ esac
 
     /// What one measuring process says of its peers.
     fn measured(&self, peers: &str) -> Vec<Message> {
-        let mut command = isolab(&["measure", "cold", "--quick", "--rounds", "3"]);
+        self.measured_part("cold", peers)
+    }
+
+    /// The same of that part of the comparison.
+    fn measured_part(&self, part: &str, peers: &str) -> Vec<Message> {
+        let mut command = isolab(&["measure", part, "--quick", "--rounds", "3"]);
         let output = command.arg(format!("--peers={peers}")).env("PATH", self.path()).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -113,6 +118,47 @@ fn a_peer_takes_part_in_every_round() {
     let subject = version.unwrap();
     assert_eq!(subject.version, "runc version 9");
     assert!(subject.command.contains(&"DIR/bundle".to_owned()), "{subject:?}");
+}
+
+/// What a runtime does that runs the program of its bundle without any wall.
+const RUN_OF_BUNDLE: &str = r#"bundle=$3
+        words=$(sed 's/.*"args":\[\([^]]*\)\].*/\1/' "$bundle/config.json" | tr -d '"' | tr , ' ')
+        exec "$bundle/rootfs"$words"#;
+
+/// The metrics of `peer` for which there are numbers.
+fn metrics<'a>(messages: &'a [Message], peer: &str) -> Vec<&'a str> {
+    let of = |message: &'a Message| match message {
+        Message::Measured(it) if it.sandbox == peer => Some(it.metric.as_str()),
+        _ => None,
+    };
+    messages.iter().filter_map(of).collect()
+}
+
+#[test]
+fn a_peer_runs_the_programs_that_take_their_own_times_once_in_a_process() {
+    let scripts = Scripts::new().runc("echo 9", RUN_OF_BUNDLE);
+    let messages = scripts.measured_part("programs", "runc");
+    let all = [
+        metric::COMPUTE_SPIN,
+        metric::MEMORY_BANDWIDTH,
+        metric::MEMORY_LATENCY,
+        metric::MEMORY_TOUCH,
+        metric::CROSSING,
+    ];
+    assert_eq!(metrics(&messages, "runc"), all, "{messages:?}");
+}
+
+#[test]
+fn a_peer_whose_programs_do_not_say_how_long_they_took_is_a_gap() {
+    let scripts = Scripts::new().runc("echo 9", "echo spin took long");
+    let messages = scripts.measured_part("programs", "runc");
+    assert!(metrics(&messages, "runc").is_empty(), "{messages:?}");
+    let why = messages.iter().filter_map(|message| match message {
+        Message::Gap(gap) if gap.sandbox == "runc" => Some(gap.reason.as_str()),
+        _ => None,
+    });
+    let why: Vec<_> = why.collect();
+    assert!(why.len() == 5 && why[0].contains("did not say how long it took"), "{why:?}");
 }
 
 #[test]
