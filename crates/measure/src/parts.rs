@@ -23,7 +23,7 @@ pub enum Part {
     Density,
     /// CPU time in slices.
     Slices,
-    /// A file written and read.
+    /// A file written and read, and bytes sent to the host.
     Io,
     /// A whole Linux guest beside the others.
     Linux,
@@ -83,7 +83,7 @@ impl Part {
             (Self::Density, false) => amount(5, 0, 1, 3500),
             (Self::Slices, true) => amount(1, 0, 1, 7500),
             (Self::Slices, false) => amount(5, 0, 1, 10_000),
-            (Self::Io, true) => amount(1, 1, 3, 400),
+            (Self::Io, true) => amount(1, 1, 3, 200),
             (Self::Io, false) => amount(5, 1, 4, 500),
             (Self::Linux, true) => amount(1, 0, 2, 4000),
             (Self::Linux, false) => amount(5, 0, 2, 4000),
@@ -101,7 +101,7 @@ impl Part {
             Self::Images => "disk of images",
             Self::Density => "many at once",
             Self::Slices => "CPU time in slices",
-            Self::Io => "a file written and read",
+            Self::Io => "disk and network",
             Self::Linux => "a whole Linux guest",
         }
     }
@@ -159,7 +159,7 @@ impl Part {
                 metric::SLICES_NORMAL_SHARE,
                 metric::SLICES_TOGETHER,
             ],
-            Self::Io => &[metric::IO_DISK],
+            Self::Io => &[metric::IO_DISK, metric::IO_NETWORK],
             Self::Linux => &[
                 metric::LINUX_ENTERED,
                 metric::LINUX_FIRST_BYTE,
