@@ -24,6 +24,9 @@ use crate::{
 
 /// A sandbox in which that program has not started by then never will: a machine boots meanwhile.
 const START: Duration = Duration::from_secs(60);
+/// A link that takes longer for all bytes is none: an emulated computer's guest sends a megabyte in a
+/// second.
+const RECEIVE: Duration = Duration::from_secs(60);
 /// So long the launcher has to take down what it made, once when its program ends and once when it is
 /// asked to.
 const TEARDOWN: Duration = Duration::from_secs(10);
@@ -93,7 +96,7 @@ impl IoClient {
             IoAnswer::Listening(from) => from,
             other => return Err(unexpected(&other)),
         };
-        let received = receive(from, bytes, TIMEOUT);
+        let received = receive(from, bytes, RECEIVE);
         // It is over with this request before it gets another.
         match (received, self.answer(TIMEOUT)) {
             (received, Ok(IoAnswer::Done)) => received,
