@@ -130,6 +130,8 @@ enum Command {
     Measure(compare::MeasureArgs),
     #[command(hide = true)]
     MeasureClient(compare::ClientArgs),
+    #[command(hide = true)]
+    MeasureIo,
     /// Build, fetch, keep and exchange images.
     Image(Box<image::Arguments>),
     /// Serve Docker's API, for the docker command.
@@ -317,6 +319,9 @@ fn execute(command: Command) -> Result<u8, Failure> {
             .map_err(Failure::at("answer the process that compares")),
         Command::MeasureClient(arguments) => compare::measure_client(&arguments)
             .map_err(Failure::at("ask the daemon for a container")),
+        Command::MeasureIo => compare::measure_io()
+            .map(|()| 0)
+            .map_err(Failure::at("answer the process that measures")),
         Command::Image(arguments) => image::image(&arguments),
         Command::Engine(arguments) => engine::engine(&arguments),
         Command::Oci(arguments) => Ok(oci_runtime::run(&arguments)),

@@ -129,7 +129,7 @@ impl Collection {
             let linux = [LINUX].into_iter().filter(|_| part != Part::Probes);
             for sandbox in LABELS.into_iter().chain(linux) {
                 let reason = match (sandbox, part) {
-                    (LINUX, Part::Linux | Part::Images) => reason,
+                    (LINUX, Part::Linux | Part::Images | Part::Io) => reason,
                     (LINUX, _) => "it has a question of its own, the last one",
                     _ => reason,
                 };

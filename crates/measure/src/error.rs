@@ -5,7 +5,7 @@ use std::{io, process::ExitStatus};
 use sandbox::chain;
 
 /// Why one measurement gave no number, as the report shows it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{reason}")]
 pub struct Error {
     /// What failed, with its causes.

@@ -1,74 +1,145 @@
-//! A file written to the disk and read again: bytes a second, in every sandbox that has files.
+//! Bytes a second to and from a disk, and through a network: a file that is written and read again,
+//! and bytes that the host receives.
+//!
+//! One program does it in every sandbox that has files or a link, and stays there for all rounds: what
+//! is measured is the way of the bytes, not the start of the sandbox around it.
 
 use std::{
-    fs,
+    env, fs,
     io::{self, Write},
+    mem,
     path::Path,
-    process::{Command, Stdio},
 };
 
 use report::{Unit, metric};
+use sandbox::chain;
 
-use crate::{Error, Session, Subject, Value, message::Message};
+use crate::{
+    Error, MeasureOptions, Part, Session, Subject, Value,
+    io_sandbox::IoSandbox,
+    message::Message,
+    session::Task,
+    subjects::{LINUX, linux_guest},
+};
 
-/// Writes a file, waits until the disk has it, and reads it again. What dd writes about itself is
-/// measured, not the start around it.
-const SCRIPT: &str = "dd if=/dev/zero of=\"$1/file\" bs=1M count=\"$2\" conv=fsync && \
-                      dd if=\"$1/file\" of=/dev/null bs=1M && rm \"$1/file\"";
-
-/// Writes and reads a file in every sandbox that has files.
-pub fn measure<W: Write>(session: &mut Session<W>, isolab: &Path, quick: bool) -> io::Result<()> {
-    let mebibytes = if quick { 16 } else { 64 };
-    let folder = tempfile::tempdir()?;
-    let text = format!(
-        "{mebibytes} MiB by dd, written and flushed to the disk (fsync), then read again, mostly from \
-         the page cache: twice that by the sum of the two times that dd gives; on {}, which a \
-         container has as a volume",
-        filesystem(folder.path())
-    );
-    session.writer.write(&Message::Fact(metric::IO_DISK.into(), text))?;
-    let none = Error::new("it has no file system: its memory holds one program");
-    if session.subjects.iter().any(|subject| subject.label == "microvm") {
-        session.writer.gaps(&[metric::IO_DISK], "microvm", &none)?;
-        session.subjects.retain(|subject| subject.label != "microvm");
-    }
-    session.rounds(|subject| rate(isolab, subject, folder.path(), mebibytes))
+/// One of the two rates.
+enum Rate {
+    /// Of a file with so many bytes.
+    Disk(u64),
+    /// Of so many bytes to the host.
+    Network(u64),
 }
 
-fn rate(
+impl Task for Rate {
+    fn metrics(&self) -> Vec<&'static str> {
+        vec![self.metric()]
+    }
+}
+
+impl Rate {
+    fn metric(&self) -> &'static str {
+        match self {
+            Self::Disk(_) => metric::IO_DISK,
+            Self::Network(_) => metric::IO_NETWORK,
+        }
+    }
+
+    fn measure(&self, sandbox: &IoSandbox) -> Result<Vec<Value>, Error> {
+        let rate = match self {
+            Self::Disk(bytes) => sandbox.disk_rate(*bytes)?,
+            Self::Network(bytes) => sandbox.network_rate(*bytes)?,
+        };
+        Ok(vec![(self.metric(), Unit::BytesPerSecond, rate)])
+    }
+}
+
+/// Measures both rates in every sandbox that has a disk or a network.
+pub fn measure<W: Write>(
+    session: &mut Session<W>,
     isolab: &Path,
-    subject: &Subject,
-    folder: &Path,
-    mebibytes: u32,
-) -> Result<Vec<Value>, Error> {
-    let kind = subject.sandbox.name();
-    let shown = folder.to_string_lossy();
-    let mut command = Command::new(isolab);
-    command.args(["run", "--in", kind, "--deadline", "60s"]);
-    if kind == "container" {
-        command.args(["-v", &format!("{shown}:{shown}")]);
+    options: &MeasureOptions,
+) -> io::Result<()> {
+    let (file, sent) = if options.quick { (16 << 20, 8 << 20) } else { (64 << 20, 32 << 20) };
+    let folder = tempfile::tempdir()?;
+    for (name, text) in facts(file, sent, folder.path()) {
+        session.writer.write(&Message::Fact(name.into(), text))?;
     }
-    command.args(["--", "sh", "-c", SCRIPT, "sh", &*shown, &mebibytes.to_string()]);
-    command.env("LC_ALL", "C").stdin(Stdio::null());
-    let ended = command.output()?;
-    if !ended.status.success() {
-        return Err(Error::of_command("dd", ended.status, &ended.stderr));
+    for definition in options.peers.iter() {
+        for (name, error) in gaps_of_peer(definition.name) {
+            session.writer.gaps(&[name], definition.name, &error)?;
+        }
     }
-    let seconds = seconds(&String::from_utf8_lossy(&ended.stderr));
-    let [written, read] = seconds[..] else {
-        return Err(Error::new("this host's dd does not say how long it took"));
-    };
-    let bytes = 2.0 * f64::from(mebibytes) * f64::from(1 << 20);
-    Ok(vec![(metric::IO_DISK, Unit::BytesPerSecond, bytes / (written + read))])
+    let mut subjects = mem::take(&mut session.subjects);
+    if subjects.iter().any(|subject| subject.label == "microvm") {
+        let no_files = Error::new("it has no file system: its memory holds one program");
+        session.writer.gaps(&[metric::IO_DISK], "microvm", &no_files)?;
+        let no_card = Error::new("it has no network device: its program has one port to the host");
+        session.writer.gaps(&[metric::IO_NETWORK], "microvm", &no_card)?;
+        subjects.retain(|subject| subject.label != "microvm");
+    }
+    match guest() {
+        Ok(guest) => subjects.push(guest),
+        Err(error) => session.writer.gaps(Part::Io.metrics(), LINUX, &error)?,
+    }
+    let start = |subject| IoSandbox::start(isolab, subject, folder.path(), file);
+    let sandboxes: Vec<_> = subjects.into_iter().map(start).collect();
+    let rates = [Rate::Disk(file), Rate::Network(sent)];
+    session.rounds_among(&sandboxes, &rates, |sandbox, rate| rate.measure(sandbox))
 }
 
-/// The times that dd gives: `1048576 bytes (1.0 MB, 1.0 MiB) copied, 0.00123 s, 852 MB/s`.
-fn seconds(text: &str) -> Vec<f64> {
-    let of_line = |line: &str| -> Option<f64> {
-        let (_, rest) = line.split_once(" copied, ")?;
-        rest.split_whitespace().next()?.parse().ok().filter(|seconds: &f64| *seconds > 0.0)
+/// A Linux guest whose devices this host has, and no emulated computer.
+fn guest() -> Result<Subject, Error> {
+    if env::var_os(nest::ICOUNT).is_some() {
+        return Err(Error::new(
+            "the clock of this nest counts instructions, and its devices are emulated: that says \
+             nothing of a machine's disk and network",
+        ));
+    }
+    microvm::linux::available().map_err(|error| Error {
+        reason: format!(
+            "{}; a nest has a clock that counts instructions, which says nothing of a machine's disk \
+             and network",
+            chain(&error)
+        ),
+        fix: "measure on a host whose own KVM boots Linux guests".into(),
+    })?;
+    linux_guest()
+}
+
+/// Why a program of others takes no part.
+fn gaps_of_peer(name: &str) -> [(&'static str, Error); 2] {
+    let why = match name {
+        "docker" | "podman" => {
+            "to give it a network it changes settings of the host that stay: forwarding, a bridge, \
+             rules"
+        }
+        _ => "it is started without a network, which others would have to make for it",
     };
-    text.lines().filter_map(of_line).collect()
+    let disk =
+        "this row is isolab's: the program that writes and reads is started in its sandboxes";
+    [(metric::IO_DISK, Error::new(disk)), (metric::IO_NETWORK, Error::new(why))]
+}
+
+/// What is measured, from which event to which, and by which way the bytes go.
+fn facts(file: u64, sent: u64, folder: &Path) -> [(&'static str, String); 2] {
+    let mebibytes = |bytes: u64| bytes >> 20;
+    let disk = format!(
+        "{} MiB of zeros written to a new file until the disk has them (fsync), then read again, mostly \
+         from the page cache: twice that by the sum of both times, which the program inside takes by \
+         its own clock. On {}; a container has that directory as a volume, and a Linux guest of 1 GiB \
+         an ext4 file system on a virtio-blk disk, which is a file there",
+        mebibytes(file),
+        filesystem(folder)
+    );
+    let network = format!(
+        "{} MiB of zeros over one TCP connection, in one direction, from inside to the host; the host \
+         connects, and takes the time by its monotonic clock from the first bytes that it reads to the \
+         last. A process: over the loop-back link. A container: by its veth pair. A Linux guest: by its \
+         virtio-net card, the monitor and a tap. Each by its own address, through no proxy and no \
+         translation of addresses",
+        mebibytes(sent)
+    );
+    [(metric::IO_DISK, disk), (metric::IO_NETWORK, network)]
 }
 
 /// The kind of file system that a folder is on, by the longest mount point above it.
@@ -88,16 +159,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_times_of_dd_are_read() {
-        let text = "64+0 records in\n64+0 records out\n\
-                    67108864 bytes (67 MB, 64 MiB) copied, 0.25 s, 268 MB/s\n\
-                    67108864 bytes (64.0MB) copied, 0.5 seconds, 128.0MB/s\n";
-        assert_eq!(seconds(text), [0.25, 0.5]);
-        assert!(seconds("dd: no space").is_empty());
+    fn the_file_system_of_proc_is_proc() {
+        assert_eq!(filesystem(Path::new("/proc/self")), "proc");
     }
 
     #[test]
-    fn the_file_system_of_proc_is_proc() {
-        assert_eq!(filesystem(Path::new("/proc/self")), "proc");
+    fn the_facts_say_direction_amount_and_events() {
+        let [(_, disk), (_, network)] = facts(16 << 20, 8 << 20, Path::new("/proc/self"));
+        assert!(disk.starts_with("16 MiB") && disk.contains("On proc;"), "{disk}");
+        for words in ["8 MiB", "from inside to the host", "first bytes", "no proxy"] {
+            assert!(network.contains(words), "{words}: {network}");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_would_change_the_host_is_not_given_a_network() {
+        for (name, word) in [("docker", "stay"), ("podman", "stay"), ("runc", "without a network")]
+        {
+            let gaps = gaps_of_peer(name);
+            assert!(gaps[1].1.reason.contains(word), "{name}");
+        }
     }
 }

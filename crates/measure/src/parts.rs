@@ -23,7 +23,7 @@ pub enum Part {
     Density,
     /// CPU time in slices.
     Slices,
-    /// A file written and read.
+    /// A file written and read, and bytes sent to the host.
     Io,
     /// A whole Linux guest beside the others.
     Linux,
@@ -83,7 +83,7 @@ impl Part {
             (Self::Density, false) => amount(5, 0, 1, 3500),
             (Self::Slices, true) => amount(1, 0, 1, 11_000),
             (Self::Slices, false) => amount(5, 0, 1, 13_500),
-            (Self::Io, true) => amount(1, 1, 3, 400),
+            (Self::Io, true) => amount(1, 1, 3, 200),
             (Self::Io, false) => amount(5, 1, 4, 500),
             (Self::Linux, true) => amount(1, 0, 2, 4000),
             (Self::Linux, false) => amount(5, 0, 2, 4000),
@@ -101,7 +101,7 @@ impl Part {
             Self::Images => "disk of images",
             Self::Density => "many at once",
             Self::Slices => "CPU time in slices",
-            Self::Io => "a file written and read",
+            Self::Io => "disk and network",
             Self::Linux => "a whole Linux guest",
         }
     }
@@ -109,7 +109,8 @@ impl Part {
     /// Why programs of others do not take part in it; `None` if they do.
     pub fn without_peers(self) -> Option<&'static str> {
         Some(match self {
-            Self::Cold | Self::Programs | Self::Footprint => return None,
+            // A rate says of each of them why it has none.
+            Self::Cold | Self::Programs | Self::Footprint | Self::Io => return None,
             Self::Probes => "what can be seen inside is asked of isolab's own sandboxes alone",
             Self::Startup => {
                 "warm starts repeat in one process of isolab's; its whole command is in the cold rows"
@@ -117,10 +118,6 @@ impl Part {
             Self::Images => "its images are in a store of its own",
             Self::Density => "many instances of it belong to its own daemon or files",
             Self::Slices => "limits on CPU time are the kernel's, whoever sets them",
-            Self::Io => {
-                "where its files lie is up to its settings, and a network for it changes settings of \
-                 the host that stay"
-            }
             Self::Linux => "its start is in the cold rows",
         })
     }
@@ -178,7 +175,7 @@ impl Part {
                 metric::SLICES_NORMAL_SHARE,
                 metric::SLICES_TOGETHER,
             ],
-            Self::Io => &[metric::IO_DISK],
+            Self::Io => &[metric::IO_DISK, metric::IO_NETWORK],
             Self::Linux => &[
                 metric::LINUX_ENTERED,
                 metric::LINUX_FIRST_BYTE,

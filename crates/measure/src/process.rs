@@ -29,7 +29,7 @@ pub fn measure(options: &MeasureOptions, isolab: &Path, output: impl Write) -> i
         Part::Images => images::measure(&mut session, isolab),
         Part::Density => density::measure(&mut session, options),
         Part::Slices => slices::measure(&mut session, options.quick),
-        Part::Io => io_rates::measure(&mut session, isolab, options.quick),
+        Part::Io => io_rates::measure(&mut session, isolab, options),
         Part::Linux => linux::measure(&mut session, options.in_nest),
     }
 }

@@ -79,11 +79,15 @@ pub fn container_again() -> Option<Subject> {
     Some(Subject { label: CONTAINER_AGAIN, sandbox, caveat: None })
 }
 
-/// A Linux guest, where this host's KVM can boot one.
-pub fn linux_guest() -> Option<Subject> {
-    microvm::linux::available().ok()?;
-    let kernel = kernels::chosen().ok()?;
-    Some(Subject { label: LINUX, sandbox: Box::new(LinuxVm::of(&kernel)), caveat: None })
+/// A Linux guest.
+///
+/// # Errors
+///
+/// When this host's KVM cannot boot one, or no kernel is chosen.
+pub fn linux_guest() -> Result<Subject, Error> {
+    microvm::linux::available()?;
+    let kernel = kernels::chosen().map_err(sandbox::Error::from)?;
+    Ok(Subject { label: LINUX, sandbox: Box::new(LinuxVm::of(&kernel)), caveat: None })
 }
 
 /// The sandbox of that name with limits.

@@ -334,20 +334,30 @@ const IO: Group = Group {
     name: "io",
     title: "Disk and network",
     question: "What does a byte to and from the outside cost?",
-    method: "The same program reads and writes a file, and sends to the host; each through what its \
-             sandbox has for it.",
+    method: "The same program in every sandbox writes a file until the disk has it and reads it \
+             again, by its own clock; and sends to the host, which takes the time from the first \
+             bytes that it receives to the last. Each through what its sandbox has for it, after the \
+             start.",
 };
 
 const IO_METRICS: &[Metric] = &[
     Metric {
         better: Better::More,
         unit: Unit::BytesPerSecond,
-        ..less(metric::IO_DISK, "disk rate", "bytes a second to and from a file")
+        ..less(
+            metric::IO_DISK,
+            "disk rate",
+            "bytes a second to a file on a disk, and from it again",
+        )
     },
     Metric {
         better: Better::More,
         unit: Unit::BytesPerSecond,
-        ..less(metric::IO_NETWORK, "network rate", "bytes a second to the host")
+        ..less(
+            metric::IO_NETWORK,
+            "network rate",
+            "bytes a second over TCP from inside to the host",
+        )
     },
 ];
 

@@ -1,5 +1,7 @@
 //! How the numbers were made, in English and Chinese: every sentence follows from the records.
 
+mod rates;
+
 use std::collections::BTreeSet;
 
 use crate::{
@@ -32,6 +34,7 @@ pub(crate) fn sentences(comparison: &Comparison) -> Vec<Sentence> {
     all.extend(twice(comparison));
     all.extend(computed());
     all.extend(outliers(comparison));
+    all.extend(rates::sentences(comparison));
     all.push(conditions(comparison));
     all.extend(judged());
     all

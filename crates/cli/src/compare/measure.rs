@@ -96,6 +96,16 @@ pub fn measure_client(arguments: &ClientArgs) -> io::Result<u8> {
     measure::engine::run(&measure::engine::ClientOptions { socket, runtime, network })
 }
 
+/// Writes, reads and sends what standard input asks for: the program inside a sandbox whose disk and
+/// network are measured.
+///
+/// # Errors
+///
+/// When nobody reads its answers, or what is asked for is no request.
+pub fn measure_io() -> io::Result<()> {
+    measure::serve_io(io::stdin().lock(), io::stdout().lock())
+}
+
 /// The arguments after `isolab` that make a process of these options: the inverse of [`run`].
 pub fn words(options: &MeasureOptions) -> Vec<String> {
     let own = own_words(options);

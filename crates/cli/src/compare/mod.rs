@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::measure::{ClientArgs, MeasureArgs, measure_client, run as measure};
+pub use self::measure::{ClientArgs, MeasureArgs, measure_client, measure_io, run as measure};
 
 use ::measure::{
     Cancellation, CompareOptions, ProvenanceRecorder, conduct,
