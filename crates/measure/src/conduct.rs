@@ -6,10 +6,11 @@ use std::{
     path::Path,
     process::{Command, Stdio},
     thread,
+    time::Duration,
 };
 
 use microvm::kernels;
-use report::{Method, Order};
+use report::{Method, Order, metric};
 use sandbox::chain;
 use tempfile::TempDir;
 
@@ -72,7 +73,7 @@ pub fn conduct(
     });
     let duration = |(part, _, amount): &(Part, bool, Amount)| {
         let Amount { processes, warm_up, rounds, .. } = *amount;
-        u64::from(processes * (warm_up + rounds)) * milliseconds(*part, options)
+        u64::from(processes * (warm_up + rounds)) * milliseconds(*part, options, *amount)
     };
     caller.expects(parts.iter().map(duration).sum());
     for (part, in_nest, amount) in parts {
@@ -87,7 +88,11 @@ pub fn conduct(
                     quick: options.quick,
                     rounds: Some(amount.rounds),
                     in_nest,
-                    peers: peers_of(part, options),
+                    peers: peers_of(part, options).filtered(|peer| {
+                        // One that has failed would take its whole timeout again.
+                        let metric = metric::STARTUP_LOGIN;
+                        peer.boots.is_none() || !collection.has_failed(metric, peer.name)
+                    }),
                     density: options.density.filter(|_| part == Part::Density),
                 },
                 scratch,
@@ -95,7 +100,7 @@ pub fn conduct(
                 caller,
                 |message, caller| {
                     if message == Message::Round {
-                        caller.advances(milliseconds(part, options));
+                        caller.advances(milliseconds(part, options, amount));
                     }
                     collection.take(message, process);
                 },
@@ -130,11 +135,16 @@ fn peers_of(part: Part, options: &CompareOptions) -> PeerSet {
 }
 
 /// How long a round of `part` takes, roughly.
-fn milliseconds(part: Part, options: &CompareOptions) -> u64 {
-    let peers = peers_of(part, options).count();
+fn milliseconds(part: Part, options: &CompareOptions, amount: Amount) -> u64 {
+    let peers = peers_of(part, options);
+    let count = peers.iter().filter(|peer| peer.boots.is_none()).count() as u64;
+    // A distribution boots once in each process.
+    let boots = if part == Part::Cold { peers.boots() } else { Duration::ZERO };
+    let rounds = u64::from(amount.warm_up + amount.rounds).max(1);
     let instances = options.density.filter(|_| part == Part::Density).unwrap_or(0);
     part.amount(options.quick).milliseconds
-        + u64::from(peers) * PEER_MILLISECONDS
+        + count * PEER_MILLISECONDS
+        + boots.as_millis() as u64 / rounds
         + u64::from(instances) * INSTANCE_MILLISECONDS
 }
 

@@ -14,6 +14,7 @@ pub(super) const PODMAN: Definition = Definition {
     programs: &["podman"],
     version: &["--version"],
     get: "sudo apt install podman",
+    boots: None,
     obstacle: || None,
     prepare: podman,
 };
@@ -23,6 +24,7 @@ pub(super) const DOCKER: Definition = Definition {
     programs: &["docker"],
     version: &["--version"],
     get: "install Docker (https://docs.docker.com/engine/install) and start dockerd",
+    boots: None,
     obstacle: no_daemon,
     prepare: docker,
 };

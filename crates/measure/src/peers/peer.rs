@@ -34,14 +34,18 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Finds the peer, makes what it needs, and starts the program once.
+    /// Finds the peer, makes what it needs, and starts the program once. A whole distribution is not
+    /// booted on trial: that takes as long as the measurement.
     ///
     /// # Errors
     ///
     /// When it is not installed, cannot run here, or fails: in its own words.
     pub fn prepare(definition: &'static Definition) -> Result<Self, Error> {
         let mut peer = Self::of(definition, PROGRAM)?;
-        peer.pace = peer.run()?.exited;
+        peer.pace = match definition.boots {
+            Some(pace) => pace,
+            None => peer.run()?.exited,
+        };
         Ok(peer)
     }
 
@@ -49,8 +53,11 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// When it is not installed, or cannot run here.
+    /// When it is not installed, or cannot run here; when it boots a whole distribution.
     pub fn prepare_idle(definition: &'static Definition) -> Result<Self, Error> {
+        if definition.boots.is_some() {
+            return Err(Error::new("it boots a distribution: its start alone is measured"));
+        }
         let mut peer = Self::of(definition, IDLE)?;
         for word in peer.recipe.command.iter_mut().filter(|word| *word == PROGRAM) {
             IDLE.clone_into(word);
@@ -80,6 +87,11 @@ impl Peer {
     /// What the reader must know to read its numbers rightly.
     pub fn caveat(&self) -> Option<String> {
         self.recipe.caveat.clone()
+    }
+
+    /// Whether it boots a whole distribution, for [`Self::log_in`], instead of starting the program.
+    pub fn boots(&self) -> bool {
+        self.definition.boots.is_some()
     }
 
     /// How long one start takes, roughly.
@@ -114,6 +126,19 @@ impl Peer {
         let Recipe { expected, deadline, .. } = self.recipe;
         let run = command_time(self.name(), &mut self.command()?, expected, deadline);
         run.map_err(|error| self.after(error))
+    }
+
+    /// Boots the distribution once: how long from before the start of the machine's process until the
+    /// login prompt could be read on its console. The machine is killed then.
+    ///
+    /// # Errors
+    ///
+    /// When the machine ends before, or shows no prompt by its deadline: with the last line of its
+    /// console.
+    pub fn log_in(&self) -> Result<Duration, Error> {
+        let Recipe { expected, deadline, .. } = self.recipe;
+        let booted = RunningCommand::start(self.name(), &mut self.command()?, expected, deadline);
+        booted.map(|machine| machine.first_byte).map_err(|error| self.after(error))
     }
 
     /// Starts the program that idles, and waits until it says so. It ends with what this returns, and
