@@ -70,7 +70,7 @@ impl Way {
     pub fn why_no_peer(self, boots: bool) -> Option<&'static str> {
         match (self, boots) {
             _ if self == Self::of_peer(boots) => None,
-            (Self::Run, _) => Some("it boots a distribution, which does not start the program"),
+            (_, true) => Some("it boots a distribution, which does not start the program"),
             (Self::Login, _) => Some(NO_DISTRIBUTION),
             _ => Some("this row is isolab's; its own whole command is above"),
         }

@@ -25,7 +25,7 @@ pub(super) const QEMU_KVM_LOGIN: Definition = Definition {
 };
 
 pub(super) const QEMU_TCG_LOGIN: Definition = Definition {
-    boots: Some(Duration::from_secs(40)),
+    boots: Some(Duration::from_secs(30)),
     ..qemu("qemu-tcg-login", no_distribution, |program, _| machine(program, Accelerator::Tcg))
 };
 

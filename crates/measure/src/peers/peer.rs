@@ -105,13 +105,7 @@ impl Peer {
         let own = self.folder.path().to_string_lossy();
         let home = std::env::var("HOME").unwrap_or_default();
         let home = format!("{}/", home.trim_end_matches('/'));
-        let shown = |word: &String| {
-            let word = word.replace(&*own, "DIR");
-            match word.strip_prefix(&home) {
-                Some(rest) if home.len() > 1 => format!("~/{rest}"),
-                _ => word,
-            }
-        };
+        let shown = |word: &String| without_home(&word.replace(&*own, "DIR"), &home);
         let command = self.recipe.command.iter().map(shown).collect();
         report::Subject { version: self.version.clone(), command }
     }
@@ -196,6 +190,15 @@ impl Peer {
     }
 }
 
+/// A word with `~/` for the home, which ends in a slash, at its beginning or at that of a value in it.
+fn without_home(word: &str, home: &str) -> String {
+    match word.strip_prefix(home) {
+        _ if home.len() < 2 => word.to_owned(),
+        Some(rest) => format!("~/{rest}"),
+        None => word.replace(&format!("={home}"), "=~/"),
+    }
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         self.leftovers.remove();
@@ -208,5 +211,19 @@ impl Error {
     fn shown(self, folder: &Path) -> Self {
         let reason = self.reason.replace(&*folder.to_string_lossy(), "DIR");
         Self { reason, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_reads_where_a_home_is() {
+        let shown = |word| without_home(word, "/home/ann/");
+        assert_eq!(shown("/home/ann/.cache/x"), "~/.cache/x");
+        assert_eq!(shown("file=/home/ann/x,format=raw"), "file=~/x,format=raw");
+        assert_eq!(shown("/mnt/home/ann/x"), "/mnt/home/ann/x");
+        assert_eq!(without_home("/x", "/"), "/x");
     }
 }

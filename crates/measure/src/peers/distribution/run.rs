@@ -57,6 +57,8 @@ pub(super) fn run(
     loop {
         match lines.recv_timeout(GLANCE) {
             Ok(line) => match line.strip_prefix("I: ") {
+                // With its paths it is about files of its own.
+                Some(next) if next.contains('/') => {}
                 Some(next) => next.clone_into(&mut step),
                 None if line.is_empty() || line.starts_with("W: ") => {}
                 None => {
