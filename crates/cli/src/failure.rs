@@ -3,6 +3,7 @@
 use std::{error::Error as StdError, fmt, io};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use measure::peers::distribution::DistributionError;
 use sandbox::LedgerError;
 pub use sandbox::chain;
 
@@ -105,6 +106,13 @@ impl From<sandbox::Error> for Failure {
 impl From<microvm::Error> for Failure {
     fn from(error: microvm::Error) -> Self {
         let help = error.fix();
+        Self { cause: error.into(), help, code: ISOLAB_FAILED }
+    }
+}
+
+impl From<DistributionError> for Failure {
+    fn from(error: DistributionError) -> Self {
+        let help = error.fix().map(str::to_owned);
         Self { cause: error.into(), help, code: ISOLAB_FAILED }
     }
 }

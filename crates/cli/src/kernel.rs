@@ -1,14 +1,11 @@
-//! `isolab kernel`: the kernels for Linux guests.
+//! `isolab kernel`: the kernels for Linux guests, and the disk of a whole distribution.
 
-use std::{
-    io::{IsTerminal, stderr},
-    ops::ControlFlow,
-    path::Path,
-    time::Duration,
-};
+mod distribution;
+mod shown;
+
+use std::{ops::ControlFlow, path::Path};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use microvm::kernels::{self, Kernel, KernelCache, KernelsError, Progress};
 use report::columns::shortened;
 use serde_json::json;
@@ -17,6 +14,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
+use self::shown::Shown;
 use crate::{ansi::Ansi, failure::Failure, output, stderr};
 
 /// Manage kernels for Linux guests: list, get, choose.
@@ -46,7 +44,15 @@ enum Command {
     /// The distribution's package manager (apt-get on Debian and Ubuntu) downloads and verifies it;
     /// it is unpacked into ~/.cache/isolab/kernels (about 200 MB). Nothing is installed.
     Get {
-        /// Print the downloaded kernel as a JSON object
+        /// Make the disk of a whole distribution instead, for the peers qemu-kvm-login and
+        /// qemu-tcg-login of `isolab compare`, which boot it to its login prompt
+        ///
+        /// mmdebstrap installs it from the sources of this host's apt into
+        /// ~/.cache/isolab/distribution (about 500 MB), in place of an older one. Remove that
+        /// directory to be rid of it.
+        #[arg(long)]
+        distribution: bool,
+        /// Print what is there now as a JSON object
         #[arg(long)]
         json: bool,
     },
@@ -64,7 +70,8 @@ enum Command {
 pub fn kernel(arguments: &Arguments) -> Result<u8, Failure> {
     match &arguments.command {
         Command::List { json } => list(*json),
-        Command::Get { json } => get(*json),
+        Command::Get { distribution: true, json } => distribution::make(*json),
+        Command::Get { json, .. } => get(*json),
         Command::Use { name, json } => {
             let kernel = kernels::select(name)?;
             match json {
@@ -138,33 +145,18 @@ fn end_of(path: &Path, width: usize) -> String {
 }
 
 fn get(json: bool) -> Result<u8, Failure> {
-    // Told to end, it ends the download and leaves nothing.
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .map_err(Failure::at("set the handlers of signals"))?;
-    let mut ended_by = None;
     let mut already_there = false;
-    let mut shown = Shown::new();
-    let got = kernels::get(&mut |progress| {
-        already_there |= matches!(progress, Progress::AlreadyThere { .. });
-        shown.show(progress);
-        ended_by = ended_by.or_else(|| signals.pending().next());
-        match ended_by {
-            None => ControlFlow::Continue(()),
-            Some(_) => ControlFlow::Break(()),
-        }
-    });
-    drop(shown);
-    // A signal from the terminal ends the client too, which may get it first.
-    let ended_by = ended_by.or_else(|| signals.pending().next());
-    let kernel = match (got, ended_by) {
-        (Err(_), Some(signal)) => {
-            let mut failure = Failure::from(microvm::Error::from(KernelsError::Interrupted));
-            // As a shell counts a program that was ended by a signal.
-            failure.code = 128 + signal as u8;
-            return Err(failure);
-        }
-        (got, _) => got?,
-    };
+    let kernel = interruptible(|shown, interruption| {
+        let got = kernels::get(&mut |progress| {
+            already_there |= matches!(progress, Progress::AlreadyThere { .. });
+            show(shown, progress);
+            interruption.check()
+        });
+        got.map_err(|error| match interruption.check() {
+            ControlFlow::Break(()) => microvm::Error::from(KernelsError::Interrupted).into(),
+            ControlFlow::Continue(()) => error.into(),
+        })
+    })?;
     if json {
         let chosen = kernels::chosen().is_ok_and(|chosen| chosen == kernel);
         output::print_json(&as_json(&kernel, chosen))?;
@@ -175,60 +167,51 @@ fn get(json: bool) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Progress on standard error: a line that changes on a terminal, a line for each step elsewhere.
-struct Shown {
-    bar: Option<ProgressBar>,
-    last: String,
-}
-
-impl Shown {
-    fn new() -> Self {
-        Self { bar: stderr().is_terminal().then(ProgressBar::no_length), last: String::new() }
-    }
-
-    fn show(&mut self, progress: Progress<'_>) {
-        let text = match progress {
-            Progress::Waiting => "waiting for another isolab that is getting a kernel".into(),
-            Progress::Asking => "asking apt which kernel there is".into(),
-            Progress::Downloading { kernel, .. } => format!("downloading {kernel}"),
-            Progress::Unpacking { kernel } => format!("unpacking {kernel}"),
-            Progress::AlreadyThere { .. } => return,
-        };
-        let is_new = self.last != text;
-        let Some(bar) = &self.bar else {
-            if is_new {
-                stderr::remark(&format!("{text}\n"));
-                self.last = text;
-            }
-            return;
-        };
-        if is_new {
-            bar.set_style(style(matches!(progress, Progress::Downloading { .. })));
-            bar.set_message(text.clone());
-            bar.enable_steady_tick(Duration::from_millis(100));
-            self.last = text;
+fn show(shown: &mut Shown, progress: Progress<'_>) {
+    let text = match progress {
+        Progress::Waiting => "waiting for another isolab that is getting a kernel".into(),
+        Progress::Asking => "asking apt which kernel there is".into(),
+        Progress::Downloading { kernel, bytes, total } => {
+            return shown.show_bytes(&format!("downloading {kernel}"), bytes, total);
         }
-        if let Progress::Downloading { bytes, total, .. } = progress {
-            bar.set_length(total);
-            bar.set_position(bytes);
-        }
-    }
-}
-
-impl Drop for Shown {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-fn style(with_bytes: bool) -> ProgressStyle {
-    let template = match with_bytes {
-        true => "{bar:24} {bytes:>9} of {total_bytes}  {msg}",
-        false => "{spinner} {msg}",
+        Progress::Unpacking { kernel } => format!("unpacking {kernel}"),
+        Progress::AlreadyThere { .. } => return,
     };
-    ProgressStyle::with_template(template).expect("the templates are well formed")
+    shown.show(&text);
+}
+
+/// Whether this process was told to end: then it ends what it is doing, and leaves nothing.
+struct Interruption {
+    signals: Signals,
+    signal: Option<i32>,
+}
+
+impl Interruption {
+    /// Breaks off once a signal has come.
+    fn check(&mut self) -> ControlFlow<()> {
+        self.signal = self.signal.or_else(|| self.signals.pending().next());
+        match self.signal {
+            None => ControlFlow::Continue(()),
+            Some(_) => ControlFlow::Break(()),
+        }
+    }
+}
+
+/// Does what takes minutes, shows its progress, and gives an interruption the exit code that a shell
+/// gives it.
+fn interruptible<T>(
+    action: impl FnOnce(&mut Shown, &mut Interruption) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    let signals = signals.map_err(Failure::at("set the handlers of signals"))?;
+    let mut interruption = Interruption { signals, signal: None };
+    let mut shown = Shown::new();
+    let done = action(&mut shown, &mut interruption);
+    drop(shown);
+    done.map_err(|failure| match interruption.signal {
+        Some(signal) => failure.code(128 + signal as u8),
+        None => failure,
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! A whole fresh command, by itself or through a daemon: its first byte and its end, of isolab and of
-//! its peers in the same rounds.
+//! its peers in the same rounds; and a machine of a peer's that boots a whole distribution.
 
 use std::{
     collections::BTreeMap,
@@ -10,63 +10,20 @@ use std::{
     time::Duration,
 };
 
-use report::{Unit, metric};
+use report::Unit;
 
 use crate::{
     Error, MeasureOptions, Session, Subject, Value,
-    command_time::{Expected, command_time},
+    command_time::{CommandTime, Expected, command_time},
     engine::{self, Daemon, Dockerd},
     message::{Message, MessageWriter},
     outcome::TIMEOUT,
     peers::Peer,
-    session::{Labelled, Task},
+    session::{Labelled, Task as _},
     subjects::{AGAIN, LINUX, linux_guest},
     turns::Turns,
+    ways::Way,
 };
-
-/// A way to start a whole `hello`, each of them a fresh process of this host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// `isolab run --in X hello`, or the command of a peer.
-    Run,
-    /// `isolab run --image`.
-    Image,
-    /// A client of isolab's daemon.
-    Engine,
-    /// A client of Docker's.
-    Dockerd,
-}
-
-impl Task for Way {
-    fn metrics(&self) -> Vec<&'static str> {
-        match self {
-            Self::Run => vec![metric::STARTUP_COLD_FIRST_BYTE, metric::STARTUP_COLD_EXITED],
-            Self::Image => vec![metric::STARTUP_IMAGE_FIRST_BYTE],
-            Self::Engine => vec![metric::STARTUP_ENGINE_FIRST_BYTE],
-            Self::Dockerd => vec![metric::STARTUP_DOCKERD_FIRST_BYTE],
-        }
-    }
-}
-
-impl Way {
-    const ALL: [Self; 4] = [Self::Run, Self::Image, Self::Engine, Self::Dockerd];
-
-    /// Why a sandbox is not started in this way; `None` if it is.
-    fn why_not(self, label: &str) -> Option<&'static str> {
-        match (self, label) {
-            (Self::Run, _) | (_, "container") => None,
-            (Self::Engine, "process" | AGAIN) => None,
-            (_, LINUX) => Some("the last question is of it"),
-            (Self::Image, "microvm") => Some("a bare program has no image"),
-            (Self::Engine, "microvm") => {
-                Some("its runtime microvm boots a Linux guest: the last question is of that")
-            }
-            (Self::Image, _) => Some("an image is the root of a container"),
-            (Self::Dockerd, _) => Some("dockerd has containers only"),
-            (Self::Engine, _) => Some("the engine has no such runtime"),
-        }
-    }
-}
 
 /// Who starts it: isolab in one of its sandboxes, or a peer.
 enum Starter<'a> {
@@ -92,10 +49,9 @@ impl Labelled for Starter<'_> {
 
 impl Starter<'_> {
     fn why_not(&self, way: Way) -> Option<&'static str> {
-        match (self, way) {
-            (Self::Peer(_), Way::Run) => None,
-            (Self::Peer(_), _) => Some("this row is isolab's; its own whole command is above"),
-            (Self::Isolab(subject), _) => way.why_not(subject.label),
+        match self {
+            Self::Peer(peer) => way.why_no_peer(peer.boots()),
+            Self::Isolab(subject) => way.why_not(subject.label),
         }
     }
 
@@ -105,6 +61,7 @@ impl Starter<'_> {
         match self {
             Self::Isolab(subject) if subject.label == LINUX => turns.of_slow(LINUX_PACE, turn),
             Self::Isolab(_) => way == Way::Run || turn < turns.of_daemons,
+            Self::Peer(_) if way == Way::Login => turns.of_slowest(turn),
             Self::Peer(peer) => turns.of_slow(peer.pace(), turn),
         }
     }
@@ -130,12 +87,14 @@ pub fn measure<W: Write>(
                 starters.push(Starter::Peer(Box::new(peer)));
             }
             Err(error) => {
-                session.writer.gaps(&Way::Run.metrics(), definition.name, &error)?;
+                let way = Way::of_peer(definition.boots.is_some());
+                session.writer.gaps(&way.metrics(), definition.name, &error)?;
             }
         }
     }
+    let ways = Way::all(options.peers);
     for starter in starters.iter().filter(|starter| starter.label() != AGAIN) {
-        for way in Way::ALL {
+        for &way in &ways {
             if let Some(why) = starter.why_not(way) {
                 session.writer.gaps(&way.metrics(), starter.label(), &Error::new(why))?;
             }
@@ -144,7 +103,7 @@ pub fn measure<W: Write>(
     let daemons = Daemons { isolab, engine: Daemon::start(isolab), dockerd: Dockerd::find() };
     let turns = Turns::of(options, session.warm_up_and_rounds());
     let mut asked: BTreeMap<_, u32> = BTreeMap::new();
-    session.rounds_among(&starters, &Way::ALL, |starter, way| {
+    session.rounds_among(&starters, &ways, |starter, way| {
         if starter.why_not(*way).is_some() {
             return Ok(Vec::new());
         }
@@ -173,7 +132,7 @@ fn write_end<W: Write>(writer: &mut MessageWriter<W>, peer: &Peer) -> io::Result
     }
     match peer.subject_now() {
         Ok(subject) => writer.write(&Message::Subject(peer.name().into(), subject)),
-        Err(error) => writer.gaps(&Way::Run.metrics(), peer.name(), &error),
+        Err(error) => writer.gaps(&Way::of_peer(peer.boots()).metrics(), peer.name(), &error),
     }
 }
 
@@ -188,16 +147,18 @@ impl Daemons<'_> {
     /// Starts it once.
     fn values(&self, way: Way, starter: &Starter) -> Result<Vec<Value>, Error> {
         const HELLO: Expected = Expected::Exactly(b"hello\n");
-        let time = match starter {
-            Starter::Peer(peer) => peer.run()?,
+        let both = |time: CommandTime| vec![time.first_byte, time.exited];
+        let times = match starter {
+            Starter::Peer(peer) if way == Way::Login => vec![peer.log_in()?],
+            Starter::Peer(peer) => both(peer.run()?),
             Starter::Isolab(subject) => {
                 let mut command = self.command(way, subject)?;
                 let word = command.get_args().next().unwrap_or_default().to_string_lossy();
                 let name = format!("isolab {word}");
-                command_time(&name, &mut command, HELLO, TIMEOUT)?
+                both(command_time(&name, &mut command, HELLO, TIMEOUT)?)
             }
         };
-        let times = [time.first_byte, time.exited].map(|time| time.as_nanos() as f64);
+        let times = times.into_iter().map(|time| time.as_nanos() as f64);
         let values = way.metrics().into_iter().zip(times);
         Ok(values.map(|(metric, time)| (metric, Unit::Nanoseconds, time)).collect())
     }
@@ -224,6 +185,9 @@ impl Daemons<'_> {
                 command.arg("measure-client").arg(known(&self.dockerd)?.socket());
                 command.args(["--network", "none"]);
             }
+            Way::Login => {
+                return Err(Error::new("isolab boots no distribution to its login prompt"));
+            }
         }
         Ok(command)
     }
@@ -234,17 +198,4 @@ fn known<T>(daemon: &Result<T, Error>) -> Result<&T, Error> {
     daemon
         .as_ref()
         .map_err(|Error { reason, fix }| Error { reason: reason.clone(), fix: fix.clone() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_way_starts_a_container() {
-        for way in Way::ALL {
-            assert!(way.why_not("container").is_none(), "{way:?}");
-        }
-        assert!(Way::Engine.why_not(AGAIN).is_none(), "or there is no noise floor");
-    }
 }

@@ -74,6 +74,11 @@ impl Collection {
         }
     }
 
+    /// Whether measuring this metric has failed in this sandbox.
+    pub(crate) fn has_failed(&self, metric: &str, sandbox: &str) -> bool {
+        self.gaps.iter().any(|gap| gap.metric == metric && gap.sandbox == sandbox)
+    }
+
     fn sample(&mut self, measured: Measurement, process: u32) {
         let Measurement { metric, sandbox, unit, value, round, caveat } = measured;
         let sample = Sample { value, process, round };

@@ -7,7 +7,11 @@ use std::{
 
 pub use crate::watched_command::Expected;
 
-use crate::{Error, error::words, watched_command::WatchedCommand};
+use crate::{
+    Error,
+    error::{last_line, words},
+    watched_command::WatchedCommand,
+};
 
 /// How long a command took.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +91,8 @@ fn run(
 #[derive(Debug)]
 pub struct RunningCommand {
     watched: WatchedCommand,
+    /// From before the start to when the first byte of the expected output could be read.
+    pub first_byte: Duration,
 }
 
 impl RunningCommand {
@@ -94,7 +100,8 @@ impl RunningCommand {
     ///
     /// # Errors
     ///
-    /// When it cannot be started, ends before, or has not written that by the deadline.
+    /// When it cannot be started, ends before, or has not written that by the deadline: with the last
+    /// line that it wrote instead.
     pub fn start(
         name: &str,
         command: &mut Command,
@@ -106,18 +113,23 @@ impl RunningCommand {
         let began = Instant::now();
         let mut watched = WatchedCommand::of(command.spawn()?, began);
         loop {
-            if watched.output.first_byte(expected).is_some() {
-                return Ok(Self { watched });
+            if let Some(first_byte) = watched.output.first_byte(expected) {
+                return Ok(Self { watched, first_byte });
             }
             let left = deadline.saturating_sub(began.elapsed());
             if left.is_zero() {
-                let said = words(&watched.errors.bytes);
-                let text = format!("{name} had written nothing after {deadline:?}: {said}");
-                return Err(Error::new(text));
+                let (errors, last) =
+                    (words(&watched.errors.bytes), last_line(&watched.output.bytes));
+                let last = last.map_or("nothing".to_owned(), |line| format!("at last {line:?}"));
+                let text = format!("{name} had written {last} after {deadline:?}: {errors}");
+                return Err(Error::new(text.trim_end_matches(": ")));
             }
             if let Some(status) = watched.child.try_wait()? {
                 watched.drain()?;
-                return Err(Error::of_command(name, status, &watched.errors.bytes));
+                let last = last_line(&watched.output.bytes).unwrap_or_default().into_bytes();
+                let errors = &watched.errors.bytes;
+                let said = if errors.is_empty() { &last } else { errors };
+                return Err(Error::of_command(name, status, said));
             }
             let [output, errors, _] = watched.poll(None, left.min(Duration::from_millis(50)))?;
             watched.take(output, errors)?;

@@ -7,11 +7,12 @@ use std::{
     path::Path,
     process::{Command, Stdio},
     thread,
+    time::Duration,
 };
 
 use container::Scratch;
 use microvm::kernels;
-use report::{Method, Order};
+use report::{Method, Order, metric};
 use sandbox::chain;
 
 use crate::{
@@ -76,7 +77,7 @@ pub fn conduct(
     });
     let duration = |(part, _, amount): &(Part, bool, Amount)| {
         let Amount { processes, warm_up, rounds, .. } = *amount;
-        u64::from(processes * (warm_up + rounds)) * milliseconds(*part, options)
+        u64::from(processes * (warm_up + rounds)) * milliseconds(*part, options, *amount)
     };
     caller.expects(parts.iter().map(duration).sum());
     for (part, in_nest, amount) in parts {
@@ -96,7 +97,11 @@ pub fn conduct(
                     quick: options.quick,
                     rounds: Some(amount.rounds),
                     in_nest,
-                    peers: peers_of(part, options),
+                    peers: peers_of(part, options).filtered(|peer| {
+                        // One that has failed would take its whole timeout again.
+                        let metric = metric::STARTUP_LOGIN;
+                        peer.boots.is_none() || !collection.has_failed(metric, peer.name)
+                    }),
                     density: options.density.filter(|_| part == Part::Density),
                 },
                 scratch,
@@ -105,7 +110,7 @@ pub fn conduct(
                 caller,
                 |message, caller| {
                     match message {
-                        Message::Round => caller.advances(milliseconds(part, options)),
+                        Message::Round => caller.advances(milliseconds(part, options, amount)),
                         Message::Process(number) => {
                             process = number;
                             caller.begins(part, process, amount.processes);
@@ -166,12 +171,18 @@ fn peers_of(part: Part, options: &CompareOptions) -> PeerSet {
 }
 
 /// How long a round of `part` takes, roughly.
-fn milliseconds(part: Part, options: &CompareOptions) -> u64 {
+fn milliseconds(part: Part, options: &CompareOptions, amount: Amount) -> u64 {
+    let peers = peers_of(part, options);
+    let count = peers.iter().filter(|peer| peer.boots.is_none()).count() as u64;
     // The rates of a disk and a network say of each of them why it has none.
-    let peers = if part == Part::Io { 0 } else { peers_of(part, options).count() };
+    let count = if part == Part::Io { 0 } else { count };
+    // A distribution boots once in each process.
+    let boots = if part == Part::Cold { peers.boots() } else { Duration::ZERO };
+    let rounds = u64::from(amount.warm_up + amount.rounds).max(1);
     let instances = options.density.filter(|_| part == Part::Density).unwrap_or(0);
     part.amount(options.quick).milliseconds
-        + u64::from(peers) * peer_milliseconds(part)
+        + count * peer_milliseconds(part)
+        + boots.as_millis() as u64 / rounds
         + u64::from(instances) * INSTANCE_MILLISECONDS
 }
 

@@ -57,6 +57,12 @@ pub(crate) fn words(bytes: &[u8]) -> String {
     }
 }
 
+/// The last line that a command wrote, if it wrote any.
+pub(crate) fn last_line(bytes: &[u8]) -> Option<String> {
+    let lines = bytes.rsplit(|byte| *byte == b'\n').map(words);
+    lines.into_iter().find(|line| !line.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +71,7 @@ mod tests {
     fn words_are_short_and_without_control_characters() {
         assert_eq!(words(b"\x1b[31mred\x07\n  text"), "[31mred text");
         assert!(words(&[b'x'; 5000]).len() < 400);
+        assert_eq!(last_line(b"one\ntwo \x1b\r\n\r\n").as_deref(), Some("two"));
+        assert_eq!(last_line(b" \n"), None);
     }
 }

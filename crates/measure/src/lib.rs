@@ -54,6 +54,7 @@ mod together;
 mod turns;
 mod watch;
 mod watched_command;
+mod ways;
 
 pub use cancellation::Cancellation;
 pub use clock::tick_rate;

@@ -24,6 +24,12 @@ impl Turns {
         Self { warm_up, rounds, process: options.process, of_daemons, of_each }
     }
 
+    /// Whether what takes longer than all else together takes this turn: one that counts in each process.
+    pub fn of_slowest(&self, turn: u32) -> bool {
+        let turn = turn.checked_sub(self.warm_up);
+        turn.is_some_and(|turn| (turn + self.process).is_multiple_of(self.rounds.max(1)))
+    }
+
     /// Whether what needs `pace` for a start takes this turn: at least one that counts.
     pub fn of_slow(&self, pace: Duration, turn: u32) -> bool {
         let all = pace.as_secs_f64() * f64::from(self.rounds);
@@ -53,6 +59,7 @@ mod tests {
             assert_eq!(count(0.1), 23);
             assert_eq!(count(2.0), 4);
             assert_eq!(count(100.0), 1);
+            assert_eq!((0..23).filter(|turn| turns.of_slowest(*turn)).count(), 1);
         }
     }
 }

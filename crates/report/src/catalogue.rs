@@ -116,8 +116,9 @@ pub(crate) fn has_figure(metric: &str, sandbox: &str) -> bool {
 /// seconds.
 pub fn measured_twice(name: &str) -> bool {
     let once = |group: &Group| [IMAGES, SLICES, LINUX].contains(group);
-    // Each sample of a curve is of another number of instances.
-    find(name).is_some_and(|(group, _)| !once(group) && !CURVES.contains(&name))
+    // Each sample of a curve is of another number of instances, and a process has no login prompt.
+    let never = CURVES.contains(&name) || name == metric::STARTUP_LOGIN;
+    find(name).is_some_and(|(group, _)| !once(group) && !never)
 }
 
 const STARTUP: Group = Group {
@@ -177,6 +178,11 @@ const STARTUP_METRICS: &[Metric] = &[
         metric::STARTUP_DOCKERD_FIRST_BYTE,
         "by dockerd",
         "the same client and the same image, asked of Docker's own daemon",
+    ),
+    less(
+        metric::STARTUP_LOGIN,
+        "to login",
+        "start of a distribution: from the start of its machine to its login prompt",
     ),
 ];
 

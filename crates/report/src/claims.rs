@@ -58,6 +58,56 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_boots_a_distribution_is_judged_by_its_login_prompt() {
+        let mut records = example::with_logins(example::records());
+        let login = |records: &mut Records, time| {
+            set(records, metric::STARTUP_LOGIN, "qemu-kvm-login", time);
+        };
+        let claim = |records: &Records| claims(&Comparison::of(records)).swap_remove(1);
+        login(&mut records, 4e9);
+        let found = claim(&records);
+        assert_eq!(found.verdict(), "holds in direction; measured: 15 times faster than a minute");
+        for words in [
+            "QEMU/KVM 4.00\u{a0}s to the login prompt of a distribution",
+            "to the login prompt of a distribution, emulated",
+            "a container 3",
+            "a Linux guest",
+        ] {
+            assert!(found.measured.contains(words), "{words}: {found:?}");
+        }
+        login(&mut records, 120e9);
+        assert_eq!(claim(&records).concluded(), Some(Conclusion::Holds));
+        login(&mut records, 1e6);
+        assert_eq!(claim(&records).concluded(), Some(Conclusion::Otherwise));
+    }
+
+    #[test]
+    fn an_emulated_machine_is_shown_and_never_judged_as_a_real_one() {
+        let mut records = example::with_logins(example::records());
+        let emulated = |series: &crate::Series| series.sandbox == "qemu-tcg-login";
+        records.series.retain(|series| emulated(series) || series.sandbox != "qemu-kvm-login");
+        let claim = |records: &Records| claims(&Comparison::of(records)).swap_remove(1);
+        set(&mut records, metric::STARTUP_LOGIN, "qemu-tcg-login", 120e9);
+        // The guest of a real machine decides, whatever the emulated one takes.
+        assert_eq!(claim(&records).concluded(), Some(Conclusion::InDirection));
+        records.series.retain(|series| series.sandbox != "linux");
+        let alone = claim(&records);
+        assert_eq!(alone.concluded(), None);
+        assert!(alone.measured.contains("QEMU/TCG 120\u{a0}s to the login prompt"), "{alone:?}");
+        // One that starts the program is judged for want of another, and the verdict says so.
+        let series = records.series.iter();
+        let cold = |it: &&crate::Series| {
+            it.metric == metric::STARTUP_COLD_FIRST_BYTE && it.sandbox == "container"
+        };
+        let mut hello = series.clone().find(cold).unwrap().clone();
+        hello.sandbox = "qemu-tcg".into();
+        records.series.push(hello);
+        set(&mut records, metric::STARTUP_COLD_FIRST_BYTE, "qemu-tcg", 2e9);
+        let verdict = claim(&records).verdict();
+        assert!(verdict.ends_with("30 times faster than a minute, emulated"), "{verdict}");
+    }
+
+    #[test]
     fn a_microvm_without_a_kernel_is_not_the_textbooks_machine() {
         let mut records = example::records();
         records.series.retain(|series| series.sandbox != "linux");

@@ -12,12 +12,13 @@ pub(crate) const MOST_PRESSURE: f64 = 0.25;
 /// The part of a comparison that measures a metric, as [`Condition::part`] names it; `None` of
 /// metrics of other programs.
 pub(crate) fn part_of(name: &str) -> Option<&'static str> {
-    const COLD: [&str; 5] = [
+    const COLD: [&str; 6] = [
         metric::STARTUP_COLD_FIRST_BYTE,
         metric::STARTUP_COLD_EXITED,
         metric::STARTUP_IMAGE_FIRST_BYTE,
         metric::STARTUP_ENGINE_FIRST_BYTE,
         metric::STARTUP_DOCKERD_FIRST_BYTE,
+        metric::STARTUP_LOGIN,
     ];
     let family = name.split('.').next().unwrap_or(name);
     Some(match (name, family) {

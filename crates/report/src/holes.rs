@@ -197,9 +197,9 @@ fn check_charts(
     Ok(())
 }
 
-/// The made-up run of few samples, so that many can be tried.
+/// The made-up run of few samples, so that many can be tried, with machines that boot a distribution.
 fn small() -> Records {
-    few_samples(example::records())
+    few_samples(example::with_logins(example::records()))
 }
 
 /// The run that the repository shows.
@@ -223,7 +223,7 @@ fn few_samples(mut records: Records) -> Records {
 
 #[test]
 fn all_of_a_whole_run_is_judged() {
-    for records in [example::records(), real()] {
+    for records in [example::records(), example::with_logins(example::records()), real()] {
         check(&few_samples(records.clone())).unwrap();
     }
     for claim in claims(&Comparison::of(&example::records())) {

@@ -9,6 +9,7 @@ use crate::{
     comparison::{Measured, Row},
     conditions::{MOST_PRESSURE, MOST_STEAL},
     interval::{FEWEST, WIDER},
+    metric,
     statistics::quantile,
 };
 
@@ -31,6 +32,7 @@ pub(crate) fn sentences(comparison: &Comparison) -> Vec<Sentence> {
         None => vec![not_recorded(comparison.version)],
     };
     all.extend(amounts(comparison));
+    all.extend(login(comparison));
     all.extend(twice(comparison));
     all.extend(computed());
     all.extend(outliers(comparison));
@@ -122,6 +124,23 @@ fn amounts(comparison: &Comparison) -> Option<Sentence> {
             format!("按样本统计的进程数和总轮数：{zh}。"),
         )
     })
+}
+
+/// From which event to which a machine with a distribution was measured.
+fn login(comparison: &Comparison) -> Option<Sentence> {
+    comparison.find(metric::STARTUP_LOGIN)?.unit?;
+    Some(sentence(
+        "The rows to login start QEMU with a whole distribution on a disk: its kernel and its initrd, \
+         which QEMU loads as a boot loader would, its systemd, and a getty on the serial port. The time \
+         runs from before the start of QEMU's process until `login:` could be read on that port; the \
+         machine is killed then, so that its end is not measured. It boots once in each process, from \
+         a disk that stays as it is, with the memory of the other machines and without a network. Under \
+         TCG its processor is emulated: that time is shown, and nothing is judged by it.",
+        "“到登录提示”的各行用 QEMU 启动装在磁盘上的整个发行版：它自己的内核和 initrd（由 QEMU 像引导程序那样装入）、\
+         systemd，以及串口上的 getty。时间从启动 QEMU 进程之前算起，到能从串口读到 `login:` 为止；\
+         随后直接杀死虚拟机，因此不测量它的结束。每个进程启动它一次，磁盘内容保持不变，\
+         内存与其他虚拟机相同，没有网络。在 TCG 下处理器是模拟的：这个时间只列出，不用来作判断。",
+    ))
 }
 
 fn twice(comparison: &Comparison) -> Option<Sentence> {
@@ -286,6 +305,13 @@ mod tests {
         let comparison = Comparison::of(&bench);
         let startup = words::group_method(&comparison, &comparison.questions[0]);
         assert!(startup.starts_with("How these were measured is not"), "{startup}");
+    }
+
+    #[test]
+    fn a_start_to_the_login_prompt_is_described_where_it_was_measured() {
+        assert!(!all(&example::records()).contains("login:"));
+        let text = all(&example::with_logins(example::records()));
+        assert!(text.contains("from before the start of QEMU's process until `login:`"), "{text}");
     }
 
     #[test]

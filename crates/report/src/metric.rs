@@ -20,6 +20,8 @@ pub const STARTUP_IMAGE_FIRST_BYTE: &str = "startup.image.first_byte";
 pub const STARTUP_ENGINE_FIRST_BYTE: &str = "startup.engine.first_byte";
 /// Start of a client of Docker's daemon until its first byte of output.
 pub const STARTUP_DOCKERD_FIRST_BYTE: &str = "startup.dockerd.first_byte";
+/// Start of a machine that boots a whole distribution until the login prompt on its console.
+pub const STARTUP_LOGIN: &str = "startup.login";
 /// One iteration of a loop of integer work.
 pub const COMPUTE_SPIN: &str = "compute.spin";
 /// Bytes per second of a triad over three arrays.

@@ -7,6 +7,8 @@ pub fn name(sandbox: &str) -> &str {
         "linux" => "Linux microVM",
         "qemu-kvm" => "QEMU/KVM",
         "qemu-tcg" => "QEMU/TCG",
+        "qemu-kvm-login" => "QEMU/KVM to login",
+        "qemu-tcg-login" => "QEMU/TCG to login",
         "docker" => "Docker",
         "podman" => "Podman",
         "firecracker" => "Firecracker",

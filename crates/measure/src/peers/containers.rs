@@ -13,6 +13,7 @@ pub(super) const RUNC: Definition = Definition {
     programs: &["runc"],
     version: &["--version"],
     get: "sudo apt install runc",
+    boots: None,
     obstacle: || None,
     prepare: runtime,
 };
@@ -22,6 +23,7 @@ pub(super) const CRUN: Definition = Definition {
     programs: &["crun"],
     version: &["--version"],
     get: "sudo apt install crun",
+    boots: None,
     obstacle: || None,
     prepare: runtime,
 };
@@ -31,6 +33,7 @@ pub(super) const BUBBLEWRAP: Definition = Definition {
     programs: &["bwrap"],
     version: &["--version"],
     get: "sudo apt install bubblewrap",
+    boots: None,
     obstacle: || None,
     prepare: bubblewrap,
 };
@@ -40,6 +43,7 @@ pub(super) const NSPAWN: Definition = Definition {
     programs: &["systemd-nspawn"],
     version: &["--version"],
     get: "sudo apt install systemd-container",
+    boots: None,
     obstacle: || None,
     prepare: nspawn,
 };

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::workshop::Workshop;
+use super::{distribution::Distribution, workshop::Workshop};
 use crate::{
     Error,
     command_time::{self, Expected},
@@ -25,6 +25,9 @@ pub struct Definition {
     pub(super) version: &'static [&'static str],
     /// How to get it.
     pub get: &'static str,
+    /// Of a machine that boots a whole distribution, instead of starting the program: how long that
+    /// takes, roughly.
+    pub boots: Option<Duration>,
     /// Why it cannot run here, where the host says so itself.
     pub(super) obstacle: fn() -> Option<Error>,
     /// Makes what it needs, and says how it is started.
@@ -102,6 +105,12 @@ impl Definition {
         (self.obstacle)()
     }
 
+    /// Whether it takes part without being asked for by name: a whole distribution is slow, so that it
+    /// does where the user has made one for it.
+    pub(super) fn is_usual(&self) -> bool {
+        self.find().is_ok() && (self.boots.is_none() || Distribution::of_user().is_some())
+    }
+
     /// The version of `program`, in its own words, on one line.
     pub(super) fn version_of(&self, program: &Path) -> Result<String, Error> {
         const DEADLINE: Duration = Duration::from_secs(10);
@@ -172,6 +181,7 @@ mod tests {
             programs: &["isolab-no-such-program"],
             version: &["--version"],
             get: "write it",
+            boots: None,
             obstacle: || None,
             prepare: |_, _| Err(Error::new("never asked")),
         };

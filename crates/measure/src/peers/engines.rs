@@ -15,6 +15,7 @@ pub(super) const PODMAN: Definition = Definition {
     programs: &["podman"],
     version: &["--version"],
     get: "sudo apt install podman",
+    boots: None,
     obstacle: || None,
     prepare: podman,
 };
@@ -24,6 +25,7 @@ pub(super) const DOCKER: Definition = Definition {
     programs: &["docker"],
     version: &["--version"],
     get: "install Docker: https://docs.docker.com/engine/install",
+    boots: None,
     obstacle: || StartedDockerd::is_needed().err(),
     prepare: docker,
 };

@@ -13,23 +13,28 @@ use super::{
 };
 use crate::{Error, clock::tick_rate, command_time::Expected};
 
-pub(super) const QEMU_KVM: Definition =
-    qemu("qemu-kvm", no_kvm, |program, workshop| emulator(program, workshop, "microvm", "kvm"));
+pub(super) const QEMU_KVM: Definition = qemu("qemu-kvm", no_kvm, |program, workshop| {
+    emulator(program, workshop, "microvm", Accelerator::Kvm)
+});
 
-pub(super) const QEMU_TCG: Definition =
-    qemu("qemu-tcg", no_kernel, |program, workshop| emulator(program, workshop, "microvm", "tcg"));
+pub(super) const QEMU_TCG: Definition = qemu("qemu-tcg", no_kernel, |program, workshop| {
+    emulator(program, workshop, "microvm", Accelerator::Tcg)
+});
 
-pub(super) const QEMU_KVM_Q35: Definition =
-    qemu("qemu-kvm-q35", no_kvm, |program, workshop| emulator(program, workshop, "q35", "kvm"));
+pub(super) const QEMU_KVM_Q35: Definition = qemu("qemu-kvm-q35", no_kvm, |program, workshop| {
+    emulator(program, workshop, "q35", Accelerator::Kvm)
+});
 
-pub(super) const QEMU_TCG_Q35: Definition =
-    qemu("qemu-tcg-q35", no_kernel, |program, workshop| emulator(program, workshop, "q35", "tcg"));
+pub(super) const QEMU_TCG_Q35: Definition = qemu("qemu-tcg-q35", no_kernel, |program, workshop| {
+    emulator(program, workshop, "q35", Accelerator::Tcg)
+});
 
 pub(super) const FIRECRACKER: Definition = Definition {
     name: "firecracker",
     programs: &["firecracker"],
     version: &["--version"],
     get: "put a release on the PATH: https://github.com/firecracker-microvm/firecracker/releases",
+    boots: None,
     obstacle: no_kvm,
     prepare: firecracker,
 };
@@ -40,6 +45,7 @@ pub(super) const CLOUD_HYPERVISOR: Definition = Definition {
     version: &["--version"],
     get: "put a release on the PATH: \
           https://github.com/cloud-hypervisor/cloud-hypervisor/releases",
+    boots: None,
     obstacle: no_kvm,
     prepare: cloud_hypervisor,
 };
@@ -49,6 +55,7 @@ pub(super) const KVMTOOL: Definition = Definition {
     programs: &["lkvm", "kvmtool"],
     version: &["version"],
     get: "sudo apt install kvmtool",
+    boots: None,
     obstacle: no_kvm,
     prepare: kvmtool,
 };
@@ -62,7 +69,7 @@ const COMMAND_LINE: &str = "console=ttyS0 quiet reboot=t panic=-1";
 /// What the guest's console shows of `hello`, whatever else its kernel writes.
 const TEXT: &[u8] = b"hello";
 
-const fn qemu(
+pub(super) const fn qemu(
     name: &'static str,
     obstacle: fn() -> Option<Error>,
     prepare: fn(&Path, &Workshop) -> Result<Recipe, Error>,
@@ -72,13 +79,14 @@ const fn qemu(
         programs: &["qemu-system-x86_64"],
         version: &["--version"],
         get: "sudo apt install qemu-system-x86",
+        boots: None,
         obstacle,
         prepare,
     }
 }
 
 /// Why this host's KVM cannot boot a guest's kernel.
-fn no_kvm() -> Option<Error> {
+pub(super) fn no_kvm() -> Option<Error> {
     microvm::linux::available().err().map(Error::from)
 }
 
@@ -102,25 +110,54 @@ fn emulator(
     program: &Path,
     workshop: &Workshop,
     board: &str,
-    accelerator: &str,
+    accelerator: Accelerator,
 ) -> Result<Recipe, Error> {
     let (kernel, initramfs) = (text(&kernel()?.vmlinux)?, text(&workshop.initramfs()?)?);
-    let is_emulated = accelerator == "tcg";
-    // QEMU 7.2 emulates cmpxchg16b wrongly: kernels that use it crash at random.
-    let processor = if is_emulated { "qemu64,-cx16" } else { "host" };
-    let command_line = match is_emulated {
-        true => format!("{COMMAND_LINE} {}", counter()?),
-        false => COMMAND_LINE.to_owned(),
+    let command_line = accelerator.command_line(COMMAND_LINE)?;
+    let guest = ["-kernel", &kernel, "-initrd", &initramfs, "-append", &command_line];
+    let mut command = bare_machine(program, board, accelerator)?;
+    command.extend(line(&[&guest[..], &["-serial", "stdio"]].concat()));
+    Ok(Recipe { caveat: accelerator.caveat().map(str::to_owned), ..machine(command) })
+}
+
+/// What executes the guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accelerator {
+    Kvm,
+    Tcg,
+}
+
+impl Accelerator {
+    /// A guest's command line with what this needs.
+    pub(super) fn command_line(self, base: &str) -> Result<String, Error> {
+        match self {
+            Self::Kvm => Ok(base.to_owned()),
+            Self::Tcg => Ok(format!("{base} {}", counter()?)),
+        }
+    }
+
+    /// What the reader must know of it.
+    pub(super) fn caveat(self) -> Option<&'static str> {
+        let caveat = "QEMU translates every instruction of the guest in software";
+        (self == Self::Tcg).then_some(caveat)
+    }
+}
+
+/// The command line of QEMU for a machine with nothing in it.
+pub(super) fn bare_machine(
+    program: &Path,
+    board: &str,
+    accelerator: Accelerator,
+) -> Result<Vec<String>, Error> {
+    let (accelerator, processor) = match accelerator {
+        Accelerator::Kvm => ("kvm", "host"),
+        // QEMU 7.2 emulates cmpxchg16b wrongly: kernels that use it crash at random.
+        Accelerator::Tcg => ("tcg", "qemu64,-cx16"),
     };
     let memory = format!("{MEMORY}M");
-    let machine_options = ["-M", board, "-accel", accelerator, "-cpu", processor, "-m", &memory];
+    let options = ["-M", board, "-accel", accelerator, "-cpu", processor, "-m", &memory];
     let nothing = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"];
-    let guest = ["-kernel", &kernel, "-initrd", &initramfs, "-append", &command_line];
-    let words =
-        [&[&*text(program)?], &machine_options[..], &nothing, &guest, &["-serial", "stdio"]];
-    let caveat = "QEMU translates every instruction of the guest in software";
-    let caveat = is_emulated.then(|| caveat.to_owned());
-    Ok(Recipe { caveat, ..machine(line(&words.concat())) })
+    Ok(line(&[&[&*text(program)?], &options[..], &nothing].concat()))
 }
 
 /// The rate of the time stamp counter, which QEMU passes through. A kernel that measures it against

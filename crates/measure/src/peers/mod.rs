@@ -10,13 +10,16 @@
 //! Each is one row of [`DEFINITIONS`]: how to find it, what it needs, its command line, and how what
 //! it leaves behind is found and removed. All start the program that isolab starts, in a root that
 //! holds nothing else, without a network, with as many processes as isolab allows; guests have the
-//! kernel and the memory of isolab's.
+//! kernel and the memory of isolab's. Those that boot a whole distribution start no program of ours: they
+//! are measured to its login prompt.
 
 mod containers;
 mod definition;
+pub mod distribution;
 mod dockerd;
 mod engines;
 mod leftovers;
+mod login;
 mod machines;
 mod peer;
 mod programs;
@@ -43,6 +46,8 @@ pub const DEFINITIONS: &[Definition] = &[
     machines::FIRECRACKER,
     machines::CLOUD_HYPERVISOR,
     machines::KVMTOOL,
+    login::QEMU_KVM_LOGIN,
+    login::QEMU_TCG_LOGIN,
     machines::QEMU_KVM_Q35,
     machines::QEMU_TCG_Q35,
 ];

@@ -19,6 +19,9 @@ use crate::{
     command_time::{CommandTime, Expected, RunningCommand, command_time},
 };
 
+/// Why a whole distribution runs no programs.
+pub(super) const ITS_START_ALONE: &str = "it boots a distribution: its start alone is measured";
+
 /// A peer with all that it needs. What it leaves is removed with it.
 #[derive(Debug)]
 pub struct Peer {
@@ -34,14 +37,18 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Finds the peer, makes what it needs, and starts the program once.
+    /// Finds the peer, makes what it needs, and starts the program once. A whole distribution is not
+    /// booted on trial: that takes as long as the measurement.
     ///
     /// # Errors
     ///
     /// When it is not installed, cannot run here, or fails: in its own words.
     pub fn prepare(definition: &'static Definition) -> Result<Self, Error> {
         let mut peer = Self::of(definition, Starts::One(PROGRAM))?;
-        peer.pace = peer.run()?.exited;
+        peer.pace = match definition.boots {
+            Some(pace) => pace,
+            None => peer.run()?.exited,
+        };
         Ok(peer)
     }
 
@@ -49,8 +56,11 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// When it is not installed, or cannot run here.
+    /// When it is not installed, or cannot run here; when it boots a whole distribution.
     pub fn prepare_idle(definition: &'static Definition) -> Result<Self, Error> {
+        if definition.boots.is_some() {
+            return Err(Error::new(ITS_START_ALONE));
+        }
         let mut peer = Self::of(definition, Starts::One(IDLE))?;
         for word in peer.recipe.command.iter_mut().filter(|word| *word == PROGRAM) {
             IDLE.clone_into(word);
@@ -82,6 +92,11 @@ impl Peer {
         self.recipe.caveat.clone()
     }
 
+    /// Whether it boots a whole distribution, for [`Self::log_in`], instead of starting the program.
+    pub fn boots(&self) -> bool {
+        self.definition.boots.is_some()
+    }
+
     /// How long one start takes, roughly.
     pub fn pace(&self) -> Duration {
         self.pace
@@ -93,13 +108,7 @@ impl Peer {
         let own = self.folder.path().to_string_lossy();
         let home = std::env::var("HOME").unwrap_or_default();
         let home = format!("{}/", home.trim_end_matches('/'));
-        let shown = |word: &String| {
-            let word = word.replace(&*own, "DIR");
-            match word.strip_prefix(&home) {
-                Some(rest) if home.len() > 1 => format!("~/{rest}"),
-                _ => word,
-            }
-        };
+        let shown = |word: &String| without_home(&word.replace(&*own, "DIR"), &home);
         let command = self.recipe.command.iter().map(shown).collect();
         report::Subject { version: self.version.clone(), command }
     }
@@ -114,6 +123,19 @@ impl Peer {
         let Recipe { expected, deadline, .. } = self.recipe;
         let run = command_time(self.name(), &mut self.command()?, expected, deadline);
         run.map_err(|error| self.after(error))
+    }
+
+    /// Boots the distribution once: how long from before the start of the machine's process until the
+    /// login prompt could be read on its console. The machine is killed then.
+    ///
+    /// # Errors
+    ///
+    /// When the machine ends before, or shows no prompt by its deadline: with the last line of its
+    /// console.
+    pub fn log_in(&self) -> Result<Duration, Error> {
+        let Recipe { expected, deadline, .. } = self.recipe;
+        let booted = RunningCommand::start(self.name(), &mut self.command()?, expected, deadline);
+        booted.map(|machine| machine.first_byte).map_err(|error| self.after(error))
     }
 
     /// Starts the program that idles, and waits until it says so. It ends with what this returns, and
@@ -176,6 +198,15 @@ impl Peer {
     }
 }
 
+/// A word with `~/` for the home, which ends in a slash, at its beginning or at that of a value in it.
+fn without_home(word: &str, home: &str) -> String {
+    match word.strip_prefix(home) {
+        _ if home.len() < 2 => word.to_owned(),
+        Some(rest) => format!("~/{rest}"),
+        None => word.replace(&format!("={home}"), "=~/"),
+    }
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         self.leftovers.remove();
@@ -188,5 +219,19 @@ impl Error {
     fn shown(self, folder: &Path) -> Self {
         let reason = self.reason.replace(&*folder.to_string_lossy(), "DIR");
         Self { reason, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_reads_where_a_home_is() {
+        let shown = |word| without_home(word, "/home/ann/");
+        assert_eq!(shown("/home/ann/.cache/x"), "~/.cache/x");
+        assert_eq!(shown("file=/home/ann/x,format=raw"), "file=~/x,format=raw");
+        assert_eq!(shown("/mnt/home/ann/x"), "/mnt/home/ann/x");
+        assert_eq!(without_home("/x", "/"), "/x");
     }
 }

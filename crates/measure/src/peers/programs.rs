@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::{
     Definition, Peer,
     definition::ProgramFrom,
+    peer::ITS_START_ALONE,
     workshop::{PROGRAM, Starts, Workshop},
 };
 use crate::{Error, command_time::output};
@@ -26,8 +27,11 @@ impl ProgramPeer {
     ///
     /// # Errors
     ///
-    /// When it is not installed, or cannot run here.
+    /// When it is not installed, or cannot run here; when it boots a whole distribution.
     pub fn prepare(definition: &'static Definition, programs: Vec<Words>) -> Result<Self, Error> {
+        if definition.boots.is_some() {
+            return Err(Error::new(ITS_START_ALONE));
+        }
         let peer = Peer::of(definition, Starts::Programs(programs.clone()))?;
         Ok(Self { peer, programs, written: RefCell::new(None) })
     }

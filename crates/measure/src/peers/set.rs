@@ -1,13 +1,13 @@
 //! Which peers take part.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use super::{DEFINITIONS, Definition};
 
 /// The peers that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerChoice {
-    /// Those that are installed, one kind of each.
+    /// Those that are installed, one kind of each; a whole distribution where its disk was made.
     Auto,
     /// These.
     Listed(PeerSet),
@@ -18,7 +18,7 @@ pub enum PeerChoice {
 pub struct PeerSet(u32);
 
 /// Those behind take part only by name: they are second kinds of what takes part anyway.
-const LAST_OF_AUTO: &str = "kvmtool";
+const LAST_OF_AUTO: &str = "qemu-tcg-login";
 
 impl PeerChoice {
     /// The peers that this means on this host. What was asked for by name takes part also where it
@@ -29,7 +29,7 @@ impl PeerChoice {
             Self::Auto => {
                 let last = DEFINITIONS.iter().position(|it| it.name == LAST_OF_AUTO);
                 let by_auto = &DEFINITIONS[..=last.unwrap_or(0)];
-                let here = by_auto.iter().filter(|it| it.find().is_ok());
+                let here = by_auto.iter().filter(|it| it.is_usual());
                 here.fold(PeerSet::default(), PeerSet::with)
             }
         }
@@ -45,6 +45,16 @@ impl PeerSet {
     /// Whether the peer of that name is one of them.
     pub fn has(self, name: &str) -> bool {
         self.iter().any(|it| it.name == name)
+    }
+
+    /// How long one boot of each whole distribution among them takes together, roughly.
+    pub(crate) fn boots(self) -> Duration {
+        self.iter().filter_map(|it| it.boots).sum()
+    }
+
+    /// Those that `condition` is true of.
+    pub(crate) fn filtered(self, condition: impl Fn(&Definition) -> bool) -> Self {
+        self.iter().filter(|it| condition(it)).fold(Self::default(), Self::with)
     }
 
     /// Those in it, in the order of tables.

@@ -135,7 +135,9 @@ impl Oracle<'_> {
                 let judged = |(metric, sandbox)| {
                     self.several(metric, sandbox) && self.several(metric, "container")
                 };
-                linux.into_iter().chain(peers).any(judged)
+                let login = self.several(metric::STARTUP_LOGIN, "qemu-kvm-login")
+                    && self.several(COLD, "container");
+                login || linux.into_iter().chain(peers).any(judged)
             }
             "a container runs at nearly native speed" => speed("container"),
             "a virtual machine loses about half of it" => speed("microvm"),

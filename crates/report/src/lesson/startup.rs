@@ -6,7 +6,7 @@ use super::{
 use crate::{
     Comparison, Unit, Verdict,
     claim::{Claim, Conclusion},
-    comparison::BASE,
+    comparison::{BASE, Evidence},
     format::{digits, times},
     metric, spelling,
 };
@@ -46,38 +46,106 @@ pub(crate) fn container_startup(comparison: &Comparison) -> Claim {
     }
 }
 
+/// Machines that boot a whole distribution, as the lesson's does: a real one, and an emulated one, which
+/// is shown and never judged.
+const LOGIN: &str = "qemu-kvm-login";
+const EMULATED_LOGIN: &str = "qemu-tcg-login";
+/// The machine with a kernel whose processor is emulated.
+const EMULATED: &str = "qemu-tcg";
+
 pub(crate) fn machine_startup(comparison: &Comparison) -> Claim {
-    let of_peers = [metric::STARTUP_COLD_FIRST_BYTE, metric::STARTUP_IMAGE_FIRST_BYTE];
-    let can_be_judged = |metric, guest| {
-        let slower = comparison.difference(metric, guest, "container");
-        comparison.range(metric, guest).and(slower).get().is_ok()
+    let logins = [LOGIN, EMULATED_LOGIN];
+    let logins = logins.map(|peer| comparison.median(metric::STARTUP_LOGIN, peer));
+    let by_login = judged_by_login(comparison);
+    let KernelStart { name, time, is_emulated, conclusion: by_kernel } = kernel_start(comparison);
+    let is_login = by_login.get().is_ok();
+    let conclusion = match by_kernel.get().is_err() && logins[0].get().is_ok() {
+        // What that row lacks is what this run lacks.
+        true => by_login,
+        false => by_login.or(by_kernel),
     };
-    let of_linux = [COLD.0, metric::LINUX_FIRST_BYTE];
-    let (metric, guest) = machine(comparison, &of_linux, &of_peers, can_be_judged);
-    let time = comparison.median(metric, guest);
     let bare = comparison.median(COLD.0, "microvm");
-    let name = if guest == LINUX { "a Linux guest" } else { spelling::name(guest) };
-    let range = comparison.range(metric, guest);
-    let slower = comparison.difference(metric, guest, "container");
-    let conclusion = range.and(slower).map(|(time, ratio)| match ratio {
-        _ if time.low >= MINUTE => Conclusion::Holds,
-        Some(1.0..) => Conclusion::InDirection,
-        _ => Conclusion::Otherwise,
+    let beside = ["container", "docker"].map(|sandbox| {
+        // Beside a machine that starts no program, this says what it is compared with.
+        let start = comparison.median(COLD.0, sandbox);
+        let any = logins.iter().any(|login| login.get().is_ok());
+        (start.clone(), any.then(|| value(&start, Unit::Nanoseconds)))
     });
+    let [login, emulated] = logins.each_ref().map(|login| value(login, Unit::Nanoseconds));
+    let to_prompt = "to the login prompt of a distribution";
+    let mut parts = vec![
+        (&logins[0], format!("QEMU/KVM {login} {to_prompt}")),
+        (&logins[1], format!("QEMU/TCG {emulated} {to_prompt}, emulated")),
+    ];
+    for ((start, shown), name) in beside.iter().zip(["a container", "Docker"]) {
+        parts.extend(shown.iter().map(|time| (start, format!("{name} {time} to the first byte"))));
+    }
+    let mark = if is_emulated { ", emulated" } else { "" };
+    let shown = value(&time, Unit::Nanoseconds);
+    parts.push((&time, format!("{name} {shown} to the first byte{mark}")));
+    let shown = value(&bare, Unit::Nanoseconds);
+    parts.push((&bare, format!("a microVM without a kernel {shown}")));
+    let (judged, mark) = if is_login { (&logins[0], "") } else { (&time, mark) };
     Claim {
         subject: "Start-up",
         claim: "a virtual machine starts in minutes",
-        measured: measured([
-            (&time, format!("{name} {} to the first byte", value(&time, Unit::Nanoseconds))),
-            (&bare, format!("a microVM without a kernel {}", value(&bare, Unit::Nanoseconds))),
-        ]),
-        distance: match time.get() {
-            Ok((time, _)) => times_faster(*time, MINUTE, "a minute"),
+        distance: match judged.get() {
+            Ok((time, _)) => times_faster(*time, MINUTE, "a minute") + mark,
             Err(_) => String::new(),
         },
+        measured: measured(parts),
         conclusion,
-        note: "The lesson's machine has an operating system, so a machine with one is judged. A \
-               microVM that boots no kernel stands beside it and is not.",
+        note: match is_login {
+            true => {
+                "The lesson's machine has an operating system: one that boots a distribution is \
+                 judged, from the start of QEMU to the login prompt, against a container from its \
+                 command to the first byte."
+            }
+            false => {
+                "The lesson's machine has an operating system, so a machine with one is judged. A \
+                 microVM that boots no kernel stands beside it and is not."
+            }
+        },
+    }
+}
+
+/// By a machine that boots a whole distribution, beside the container's whole command.
+fn judged_by_login(comparison: &Comparison) -> Evidence<Conclusion> {
+    let login = comparison.range(metric::STARTUP_LOGIN, LOGIN);
+    let container = comparison.range(COLD.0, "container");
+    login.and(container).map(|(login, container)| match login.low > container.high {
+        _ if login.low >= MINUTE => Conclusion::Holds,
+        true => Conclusion::InDirection,
+        false => Conclusion::Otherwise,
+    })
+}
+
+/// A machine with a kernel that starts one program.
+struct KernelStart<'a> {
+    name: &'a str,
+    time: Median,
+    is_emulated: bool,
+    conclusion: Evidence<Conclusion>,
+}
+
+fn kernel_start<'a>(comparison: &Comparison) -> KernelStart<'a> {
+    let of_peers = [metric::STARTUP_COLD_FIRST_BYTE, metric::STARTUP_IMAGE_FIRST_BYTE];
+    let evidence = |metric, guest| {
+        let slower = comparison.difference(metric, guest, "container");
+        comparison.range(metric, guest).and(slower)
+    };
+    let can_be_judged = |metric, guest| evidence(metric, guest).get().is_ok();
+    let of_linux = [COLD.0, metric::LINUX_FIRST_BYTE];
+    let (metric, guest) = machine(comparison, &of_linux, &of_peers, can_be_judged);
+    KernelStart {
+        name: if guest == LINUX { "a Linux guest" } else { spelling::name(guest) },
+        time: comparison.median(metric, guest),
+        is_emulated: guest == EMULATED,
+        conclusion: evidence(metric, guest).map(|(time, ratio)| match ratio {
+            _ if time.low >= MINUTE => Conclusion::Holds,
+            Some(1.0..) => Conclusion::InDirection,
+            _ => Conclusion::Otherwise,
+        }),
     }
 }
 
