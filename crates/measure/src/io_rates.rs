@@ -136,7 +136,7 @@ fn facts(file: u64, sent: u64, folder: &Path) -> [(&'static str, String); 2] {
          connects, and takes the time by its monotonic clock from the first bytes that it reads to the \
          last. A process: over the loop-back link. A container: by its veth pair. A Linux guest: by its \
          virtio-net card, the monitor and a tap. Each by its own address, through no proxy and no \
-         translation of addresses",
+         translation of addresses; the host's packet filter looks at all of them",
         mebibytes(sent)
     );
     [(metric::IO_DISK, disk), (metric::IO_NETWORK, network)]
