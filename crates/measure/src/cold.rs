@@ -20,9 +20,9 @@ use crate::{
     outcome::TIMEOUT,
     peers::Peer,
     session::{Labelled, Task as _},
-    subjects::{AGAIN, LINUX, linux_guest},
+    subjects::{AGAIN, LABELS, LINUX, linux_guest},
     turns::Turns,
-    ways::Way,
+    ways::{NO_DISTRIBUTION, Way},
 };
 
 /// Who starts it: isolab in one of its sandboxes, or a peer.
@@ -93,6 +93,13 @@ pub fn measure<W: Write>(
         }
     }
     let ways = Way::all(options.peers);
+    if ways.contains(&Way::Login) {
+        // Also of those that this host cannot show.
+        for label in LABELS.into_iter().chain([LINUX]) {
+            let why = Error::new(NO_DISTRIBUTION);
+            session.writer.gaps(&Way::Login.metrics(), label, &why)?;
+        }
+    }
     for starter in starters.iter().filter(|starter| starter.label() != AGAIN) {
         for &way in &ways {
             if let Some(why) = starter.why_not(way) {

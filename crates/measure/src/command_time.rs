@@ -187,6 +187,22 @@ mod tests {
     }
 
     #[test]
+    fn a_command_that_runs_on_is_timed_to_its_output_or_quoted() {
+        let started = |script: &str| {
+            let mut shell = Command::new("/bin/sh");
+            let command = shell.args(["-c", script]);
+            let deadline = Duration::from_millis(500);
+            RunningCommand::start("it", command, Expected::Among(b" login: "), deadline)
+        };
+        let first_byte = started("sleep 0.1; printf 'x login: '; sleep 1000").unwrap().first_byte;
+        assert!(first_byte >= Duration::from_millis(100), "{first_byte:?}");
+        let error = started("printf 'booting\\r\\nno root device\\r\\n'; sleep 1000").unwrap_err();
+        assert!(error.reason.ends_with("had written at last \"no root device\" after 500ms"));
+        let error = started("echo panic; exit 3").unwrap_err();
+        assert!(error.reason.contains('3') && error.reason.ends_with("panic"), "{error}");
+    }
+
+    #[test]
     fn rubbish_without_end_is_not_kept() {
         let error = timed("yes rubbish", HELLO).unwrap_err();
         assert!(error.reason.contains("had not ended"), "{error}");

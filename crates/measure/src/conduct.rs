@@ -244,3 +244,24 @@ fn one(
     let errors = errors.join().ok().and_then(Result::ok).unwrap_or_default();
     Ok((!status.success()).then(|| format!("measuring ended with {status}: {}", errors.trim())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::PeerChoice;
+
+    #[test]
+    fn a_distribution_is_expected_to_boot_once_in_each_process() {
+        let expected = |peers: &str| {
+            let PeerChoice::Listed(peers) = peers.parse().unwrap() else { panic!("{peers}") };
+            let options =
+                CompareOptions { quick: false, seed: 1, rounds: None, peers, density: None };
+            let amount = Part::Cold.amount(false);
+            let rounds = u64::from(amount.warm_up + amount.rounds);
+            milliseconds(Part::Cold, &options, amount) * rounds
+        };
+        let boots = expected("qemu-tcg-login") - expected("none");
+        assert!((29_000..=30_000).contains(&boots), "{boots}");
+        assert_eq!(expected("runc") - expected("none"), 23 * PEER_MILLISECONDS);
+    }
+}

@@ -77,7 +77,8 @@ impl Way {
     }
 }
 
-const NO_DISTRIBUTION: &str = "it starts a program, not a distribution";
+/// Why everything but a machine with a distribution has no login prompt.
+pub const NO_DISTRIBUTION: &str = "it starts a program, not a distribution";
 
 #[cfg(test)]
 mod tests {

@@ -20,13 +20,15 @@ pub(super) const QEMU_KVM_LOGIN: Definition = Definition {
     ..qemu(
         "qemu-kvm-login",
         || no_kvm().or_else(no_distribution),
-        |program, _| machine(program, Accelerator::Kvm),
+        |program, _| machine(program, &distribution()?, Accelerator::Kvm),
     )
 };
 
 pub(super) const QEMU_TCG_LOGIN: Definition = Definition {
     boots: Some(Duration::from_secs(30)),
-    ..qemu("qemu-tcg-login", no_distribution, |program, _| machine(program, Accelerator::Tcg))
+    ..qemu("qemu-tcg-login", no_distribution, |program, _| {
+        machine(program, &distribution()?, Accelerator::Tcg)
+    })
 };
 
 /// An emulated machine on a busy host takes most of it.
@@ -49,8 +51,11 @@ fn distribution() -> Result<Distribution, Error> {
 }
 
 /// A PC with the distribution's disk and a serial port.
-fn machine(program: &Path, accelerator: Accelerator) -> Result<Recipe, Error> {
-    let distribution = distribution()?;
+fn machine(
+    program: &Path,
+    distribution: &Distribution,
+    accelerator: Accelerator,
+) -> Result<Recipe, Error> {
     let [kernel, initrd, disk] =
         [distribution.kernel(), distribution.initrd(), distribution.disk()].map(|path| text(&path));
     let (kernel, initrd, disk) = (kernel?, initrd?, disk?);
@@ -70,4 +75,35 @@ fn machine(program: &Path, accelerator: Accelerator) -> Result<Recipe, Error> {
         caveat: Some(caveats.into_iter().flatten().collect::<Vec<_>>().join("; ")),
         ..plain()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_to_the_disk_and_nothing_else_is_in_the_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("a,b");
+        fs::create_dir(&folder).unwrap();
+        for file in ["root.ext4", "vmlinuz", "initrd"] {
+            fs::write(folder.join(file), "").unwrap();
+        }
+        let about = r#"{"name":"Debian 99","kernel":"9.9.9-cloud"}"#;
+        fs::write(folder.join("about.json"), about).unwrap();
+        let distribution = Distribution::in_folder(&folder).unwrap();
+        let recipe = machine(Path::new("/bin/qemu"), &distribution, Accelerator::Kvm).unwrap();
+        let after = |option: &str| {
+            let at = recipe.command.iter().position(|word| word == option).unwrap();
+            recipe.command[at + 1].clone()
+        };
+        assert!(recipe.command.contains(&"-nodefaults".to_owned()));
+        let drive = after("-drive");
+        assert!(drive.contains("/a,,b/root.ext4,format=raw") && drive.ends_with("snapshot=on"));
+        assert!(!recipe.command.iter().any(|word| word.contains("net")), "{recipe:?}");
+        assert!(after("-append").contains("root=/dev/vda ro console=ttyS0 quiet"));
+        assert_eq!(recipe.caveat.as_deref(), Some("Debian 99, Linux 9.9.9-cloud"));
+    }
 }

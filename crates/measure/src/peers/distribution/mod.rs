@@ -56,7 +56,8 @@ impl Distribution {
         Self::in_folder(&folder()?.join("disk"))
     }
 
-    fn in_folder(folder: &Path) -> Option<Self> {
+    /// The one whose files are in `folder`, if all are.
+    pub(super) fn in_folder(folder: &Path) -> Option<Self> {
         let about = serde_json::from_slice(&fs::read(folder.join(ABOUT)).ok()?).ok()?;
         let distribution = Self { folder: folder.to_owned(), about };
         distribution.files().iter().all(|file| file.is_file()).then_some(distribution)
