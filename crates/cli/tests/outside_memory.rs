@@ -25,7 +25,7 @@ fn row(kind: &str) -> f64 {
     let text = String::from_utf8(output.stdout).unwrap();
     let values = text.lines().filter_map(|line| serde_json::from_str(line).ok());
     let of_row = |message: measure::Message| match message {
-        measure::Message::Measured(it) if it.metric == "footprint.memory" => {
+        measure::Message::Measured(it) if it.metric == report::metric::FOOTPRINT_MEMORY => {
             (it.sandbox == kind).then_some(it.value)
         }
         _ => None,

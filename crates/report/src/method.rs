@@ -1,17 +1,17 @@
 //! How the numbers were made, in English and Chinese: every sentence follows from the records.
 
+mod computed;
 mod rates;
-
-use std::collections::BTreeSet;
+mod taken;
 
 use crate::{
-    Comparison, Method, Order,
-    comparison::{Measured, Row},
+    Comparison,
     conditions::{MOST_PRESSURE, MOST_STEAL},
-    interval::{FEWEST, WIDER},
     metric,
     statistics::quantile,
 };
+use computed::{computed, judged};
+use taken::{amounts, taken};
 
 /// A sentence in both languages of the report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,76 +56,6 @@ fn not_recorded(version: u32) -> Sentence {
     }
 }
 
-/// How the samples were taken.
-fn taken(method: &Method) -> Vec<Sentence> {
-    let Method { processes, rounds, warm_up, order, .. } = method;
-    let order = match order {
-        Order::Cyclic => sentence(
-            "Rounds are interleaved: one of each sandbox, in the same order within a process, begun \
-             at another one each time, so that what disturbs the machine disturbs all of them.",
-            "各沙箱轮流测量：每轮每个沙箱各一次，同一进程内次序相同，但每轮从不同的沙箱开始，\
-             因此干扰会落到所有沙箱上。",
-        ),
-        Order::Balanced => sentence(
-            "Rounds are interleaved in balanced (Williams) squares: each sandbox follows each other \
-             one equally often, so that what one leaves behind falls on all of them alike.",
-            "各沙箱按平衡（Williams）方阵轮流测量：每个沙箱紧跟在其他每个沙箱之后的次数相同，\
-             因此前一个留下的影响会均匀地落到所有沙箱上。",
-        ),
-        Order::Consecutive => sentence(
-            "All samples of one sandbox were taken before those of the next: what disturbed the \
-             machine meanwhile disturbed one of them only.",
-            "先测完一个沙箱的全部样本，再测下一个：期间的干扰只会落到其中一个沙箱上。",
-        ),
-    };
-    let warm_up = match warm_up {
-        0 => sentence("There was no warm-up: every round was kept.", "没有预热：每一轮都保留。"),
-        count => sentence(
-            format!(
-                "Before them, up to {count} rounds in each process were a warm-up and not kept."
-            ),
-            format!("在此之前，每个进程最多有 {count} 轮作为预热，不予保留。"),
-        ),
-    };
-    let most = sentence(
-        format!(
-            "The samples are of fresh processes, one after the other: up to {processes}, with up to \
-             {rounds} rounds in each."
-        ),
-        format!("样本来自依次启动的全新进程：最多 {processes} 个，每个进程最多 {rounds} 轮。"),
-    );
-    vec![most, warm_up, order]
-}
-
-/// How many processes and rounds the samples of each question are really of.
-fn amounts(comparison: &Comparison) -> Option<Sentence> {
-    let count = |measured: &Measured| {
-        let rounds = measured.samples.iter().map(|sample| (sample.process, sample.round));
-        (measured.processes(), rounds.collect::<BTreeSet<_>>().len())
-    };
-    let of = |rows: &[Row]| {
-        let cells = rows.iter().flat_map(|row| &row.cells);
-        cells.filter_map(|cell| cell.measured()).map(count).max()
-    };
-    let parts: Vec<_> = comparison
-        .questions
-        .iter()
-        .filter_map(|question| Some((question.group.title, of(&question.rows)?)))
-        .collect();
-    let text = |each: fn(&str, usize, usize) -> String, between: &str| {
-        let all = parts.iter().map(|(title, (processes, runs))| each(title, *processes, *runs));
-        all.collect::<Vec<_>>().join(between)
-    };
-    let en = text(|title, processes, runs| format!("{title} {processes} and {runs}"), ", ");
-    let zh = text(|title, processes, runs| format!("{title} {processes} 个和 {runs} 轮"), "，");
-    (!parts.is_empty()).then(|| {
-        sentence(
-            format!("Processes and rounds in all, by the samples: {en}."),
-            format!("按样本统计的进程数和总轮数：{zh}。"),
-        )
-    })
-}
-
 /// From which event to which a machine with a distribution was measured.
 fn login(comparison: &Comparison) -> Option<Sentence> {
     comparison.find(metric::STARTUP_LOGIN)?.unit?;
@@ -164,35 +94,6 @@ fn twice(comparison: &Comparison) -> Option<Sentence> {
             ),
         ),
     })
-}
-
-/// How this report computes; the same of all records.
-fn computed() -> [Sentence; 3] {
-    [
-        sentence(
-            format!(
-                "A value is the median of all samples. Its interval of 95 % is Student's, {WIDER} \
-                 times as wide, over the medians of the processes on a logarithmic scale: a process is one observation, \
-                 however many rounds or programs it measured. Fewer than {FEWEST} processes have no \
-                 interval; neither has a size that was the same each time, nor a derived figure."
-            ),
-            format!(
-                "数值是全部样本的中位数。95 % 区间是对各进程中位数（取对数）求的 Student 区间，再放宽到 {WIDER} 倍：\
-                 一个进程无论测了多少轮、多少个程序，都只算一次观测。少于 {FEWEST} 个进程没有区间；\
-                 每次都相同的大小和推算出来的数也没有区间。"
-            ),
-        ),
-        sentence(
-            "A ratio is that of the medians. Where the same processes measured both sides, their \
-             ratios are the observations; else the interval is Welch's.",
-            "比值是中位数之比。两边由相同的进程测得时，以各进程内的比值为观测；否则用 Welch 区间。",
-        ),
-        sentence(
-            "A ratio whose interval spans 1, or that is within the noise floor, is printed as ≈: no \
-             difference shown. That does not say that there is none.",
-            "区间包含 1 或落在噪声下限之内的比值印作 ≈：没有显示出差别。这并不等于没有差别。",
-        ),
-    ]
 }
 
 /// Samples far from the others, counted.
@@ -264,27 +165,11 @@ fn conditions(comparison: &Comparison) -> Sentence {
     )
 }
 
-fn judged() -> [Sentence; 2] {
-    [
-        sentence(
-            "A claim of the textbook is judged by the whole interval, and by complete data only. \
-             Where a measurement that it speaks of failed, was not made, or has too few processes, \
-             this run cannot tell, and names what is missing; unless what is there decides alone.",
-            "对教科书的说法，以整个区间并且只用完整的数据来判断。所涉及的测量失败了、没有做或进程太少时，\
-             本次运行就无法判断，并写明缺什么；除非已有的数据单独就足以判断。",
-        ),
-        sentence(
-            "What the lesson says of virtual machines is judged by a machine with an operating \
-             system, not by a microVM that boots no kernel.",
-            "教科书关于虚拟机的说法，用带操作系统的虚拟机来判断，而不是用不启动内核的 microVM。",
-        ),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Condition, Provenance, Records, example, words};
+    use crate::{Method, Order};
 
     fn all(records: &Records) -> String {
         let sentences = sentences(&Comparison::of(records));
