@@ -262,6 +262,6 @@ mod tests {
         };
         let boots = expected("qemu-tcg-login") - expected("none");
         assert!((29_000..=30_000).contains(&boots), "{boots}");
-        assert_eq!(expected("runc") - expected("none"), 23 * PEER_MILLISECONDS);
+        assert_eq!(expected("runc") - expected("none"), 23 * peer_milliseconds(Part::Cold));
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     outcome::{TIMEOUT, ensure_success},
     peers::{ProgramPeer, Words},
     session::{Labelled, Task},
+    subjects::{LINUX, linux_guest},
 };
 
 /// A program, its arguments, and how its ticks become a number.
@@ -82,6 +83,21 @@ enum Runner<'a> {
     Peer(Box<ProgramPeer>),
 }
 
+impl Runner<'_> {
+    /// Whether a start of it takes longer than a program.
+    fn is_slow(&self) -> bool {
+        self.label() == LINUX || matches!(self, Self::Peer(_))
+    }
+
+    /// Whether the system calls of its programs end in a kernel of its own.
+    fn has_kernel(&self) -> bool {
+        match self {
+            Self::Isolab(subject) => subject.label == LINUX,
+            Self::Peer(peer) => peer.is_machine(),
+        }
+    }
+}
+
 impl Labelled for Runner<'_> {
     fn label(&self) -> &str {
         match self {
@@ -98,12 +114,13 @@ impl Labelled for Runner<'_> {
     }
 }
 
-/// Runs every program in every sandbox, round by round; peers, whose starts take longer than the
-/// programs, in one round of each process.
+/// Runs every program in every sandbox, round by round; peers and Linux guests, whose starts take
+/// longer than the programs, in one round of each process.
 pub fn measure<W: Write>(session: &mut Session<W>, options: &MeasureOptions) -> io::Result<()> {
     let rate = tick_rate().map_err(io::Error::other)?;
     let programs = programs(options.quick);
-    let own = mem::take(&mut session.subjects);
+    let mut own = mem::take(&mut session.subjects);
+    own.extend(linux_guest());
     let mut runners: Vec<_> = own.iter().map(Runner::Isolab).collect();
     for definition in options.peers.iter() {
         match ProgramPeer::prepare(definition, programs.iter().map(Program::words).collect()) {
@@ -113,9 +130,7 @@ pub fn measure<W: Write>(session: &mut Session<W>, options: &MeasureOptions) -> 
     }
     let own_kernel = Error::new("its system calls end in the guest's own kernel");
     for runner in &runners {
-        if let Runner::Peer(peer) = runner
-            && peer.is_machine()
-        {
+        if runner.has_kernel() {
             session.writer.gaps(&[metric::CROSSING], runner.label(), &own_kernel)?;
         }
     }
@@ -123,22 +138,22 @@ pub fn measure<W: Write>(session: &mut Session<W>, options: &MeasureOptions) -> 
     let its_turn = warm_up + options.process % rounds.max(1);
     let mut asked: BTreeMap<_, u32> = BTreeMap::new();
     let numbers: Vec<_> = (0..).zip(&programs).map(|(number, it)| Numbered(number, it)).collect();
-    session.rounds_among(&runners, &numbers, |runner, Numbered(number, program)| match runner {
-        Runner::Isolab(subject) => {
-            let workload = Workload::builtin(program.builtin, &program.arguments);
-            let outcome = ensure_success(subject.sandbox.run(&workload.deadline(TIMEOUT))?)?;
-            let report =
-                outcome.report.ok_or_else(|| Error::new("the program reported nothing"))?;
-            value(program, report.ticks(), rate)
+    session.rounds_among(&runners, &numbers, |runner, Numbered(number, program)| {
+        let asked = asked.entry((*number, runner.label().to_owned())).or_default();
+        *asked += 1;
+        let waits = runner.is_slow() && *asked - 1 != its_turn;
+        if waits || runner.has_kernel() && program.metric == metric::CROSSING {
+            return Ok(Vec::new());
         }
-        Runner::Peer(peer) => {
-            let asked = asked.entry((*number, runner.label().to_owned())).or_default();
-            *asked += 1;
-            let skips = peer.is_machine() && program.metric == metric::CROSSING;
-            match *asked - 1 == its_turn && !skips {
-                true => value(program, peer.ticks(*number)?, rate),
-                false => Ok(Vec::new()),
+        match runner {
+            Runner::Isolab(subject) => {
+                let workload = Workload::builtin(program.builtin, &program.arguments);
+                let outcome = ensure_success(subject.sandbox.run(&workload.deadline(TIMEOUT))?)?;
+                let report = outcome.report;
+                let report = report.ok_or_else(|| Error::new("the program reported nothing"))?;
+                value(program, report.ticks(), rate)
             }
+            Runner::Peer(peer) => value(program, peer.ticks(*number)?, rate),
         }
     })
 }
