@@ -111,7 +111,7 @@ impl Part {
         Some(match self {
             // A rate says of each of them why it has none.
             Self::Cold | Self::Programs | Self::Footprint | Self::Io => return None,
-            Self::Probes => "what can be seen inside is asked of isolab's own sandboxes alone",
+            Self::Probes => "asked of isolab's own sandboxes alone",
             Self::Startup => {
                 "warm starts repeat in one process of isolab's; its whole command is in the cold rows"
             }
