@@ -9,6 +9,7 @@ use crate::{
     comparison::{Cell, Measured, PeerRow, Row},
     format::{human, spread, times},
     html::escaped,
+    metric,
     notes::Notes,
     spelling, words,
 };
@@ -146,8 +147,30 @@ fn ratio(verdict: Option<Verdict>) -> String {
     }
 }
 
-/// A row a peer and metric, with isolab's own values beside.
+/// The starts of peers with isolab's own values beside, and folded what else was measured of them.
 pub(super) fn peers(page: &mut String, comparison: &Comparison, rows: &[PeerRow]) {
+    let is_start = |found: &&PeerRow| {
+        [metric::STARTUP_COLD_FIRST_BYTE, metric::STARTUP_LOGIN].contains(&found.row.metric)
+    };
+    let (starts, others): (Vec<_>, Vec<_>) = rows.iter().partition(is_start);
+    peer_rows(page, comparison, &starts);
+    if !others.is_empty() {
+        page.push_str(
+            "<details class=\"more\"><summary>What else was measured of them</summary>\n",
+        );
+        peer_rows(page, comparison, &others);
+        page.push_str("</details>\n");
+    }
+    page.push_str(
+        "<details class=\"more\"><summary>Their versions and commands, and what they have no number \
+         of</summary>\n",
+    );
+    peer_notes(page, comparison);
+    page.push_str("</details>\n");
+}
+
+/// A row a peer and metric.
+fn peer_rows(page: &mut String, comparison: &Comparison, rows: &[&PeerRow]) {
     page.push_str(
         "<table class=\"peers stacked\">\n<thead><tr><th scope=\"col\">Peer</th>\
          <th scope=\"col\">What</th><th scope=\"col\">Its value</th>\
@@ -181,6 +204,9 @@ pub(super) fn peers(page: &mut String, comparison: &Comparison, rows: &[PeerRow]
         .ok();
     }
     page.push_str("</tbody>\n</table>\n");
+}
+
+fn peer_notes(page: &mut String, comparison: &Comparison) {
     for (name, subject) in &comparison.provenance.subjects {
         writeln!(
             page,
