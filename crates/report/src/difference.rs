@@ -108,6 +108,9 @@ fn judged(
     }
     if ratio.interval.is_none() {
         let fewest = before.processes().min(after.processes());
+        if fewest >= FEWEST {
+            return Err("there is no interval: values of 0 or less have no ratio".to_owned());
+        }
         return Err(format!(
             "too few processes in one of them: {fewest}, and an interval takes {FEWEST}"
         ));

@@ -220,8 +220,10 @@ impl Oracle<'_> {
             texts.push(times(value));
             texts.push(format!("{} %", digits((1.0 - speed).abs() * 100.0)));
             texts.push(format!("{:.1} %", (value - 1.0).abs() * 100.0));
-            let again = ratio(&samples, &self.samples(metric, "process"));
-            let floor = again.filter(|it| sandbox == AGAIN && it.interval.is_some());
+        }
+        if let Some(once) = sandbox.strip_suffix(" (again)") {
+            let again = ratio(&samples, &self.samples(metric, once));
+            let floor = again.filter(|it| it.interval.is_some());
             let floor = floor.map(|again| (verdict::noise_floor(&again) - 1.0) * 100.0);
             texts.extend(floor.map(|percent| format!("{percent:.0} %")));
         }
