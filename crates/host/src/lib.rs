@@ -1,5 +1,6 @@
 //! Facts about this host that every other crate may need: what `/proc` says of processes and of the
-//! machine, the launcher's terminal, the user's language and directories, and programs kept in memory.
+//! machine, the launcher's terminal, the user's language and directories, programs kept in memory, and
+//! directories that are there whole or not at all.
 //!
 //! Nothing here knows what a sandbox is.
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@ mod smaps;
 mod system;
 mod terminal;
 mod user_directory;
+mod whole;
 
 pub use language::Language;
 pub use memfd::sealed_memfd;
@@ -25,3 +27,4 @@ pub use terminal::{
     TerminalMode, own_terminal, raw_pair, set_terminal_size, size_of, terminal_pair, terminal_size,
 };
 pub use user_directory::{data_directory, user_directory};
+pub use whole::{locked, remove_unfinished, replace};

@@ -5,8 +5,6 @@ use std::{
     io,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    thread::sleep,
-    time::Duration,
 };
 
 use super::{
@@ -61,7 +59,7 @@ pub fn get(progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<
     let cache = KernelCache::of_user()?;
     fs::create_dir_all(&cache.cache).map_err(writing(&cache.cache))?;
     let _alone = alone(&cache, progress)?;
-    remove_unfinished(&cache.cache);
+    host::remove_unfinished(&cache.cache, UNFINISHED);
     tell(progress, Progress::Asking)?;
     let packages = packages::find()?;
     // That with the kernel comes first, and find() gives no empty list.
@@ -92,7 +90,8 @@ pub fn get(progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<
     let (image, vmlinux) = (new.join("vmlinuz"), new.join("vmlinux"));
     unpack(&KernelImage::read(&image, MAX_UNPACKED_BYTES)?, &image, &vmlinux)?;
     fs::write(new.join("package"), origin).map_err(writing(&new))?;
-    put(&new, &target, &scratch.path().join("old"))?;
+    // There may be an older one of the same release.
+    host::replace(&new, &target, &scratch.path().join("old")).map_err(writing(&target))?;
     cache.named(release)
 }
 
@@ -103,15 +102,8 @@ fn alone(
     progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<File> {
     let path = cache.cache.join(".lock");
-    let file = File::create(&path).map_err(writing(&path))?;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(fs::TryLockError::WouldBlock) => tell(progress, Progress::Waiting)?,
-            Err(fs::TryLockError::Error(error)) => return Err(writing(&path)(error)),
-        }
-        sleep(Duration::from_millis(100));
-    }
+    let file = host::locked(&path, || progress(Progress::Waiting)).map_err(writing(&path))?;
+    file.ok_or_else(|| KernelsError::Interrupted.into())
 }
 
 fn tell(
@@ -121,16 +113,6 @@ fn tell(
     match progress(news) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(KernelsError::Interrupted.into()),
-    }
-}
-
-/// Removes what killed calls have left. Whoever calls this is alone.
-fn remove_unfinished(cache: &Path) {
-    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            // What cannot be removed now does no harm, and is tried again next time.
-            let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
-        }
     }
 }
 
@@ -154,17 +136,6 @@ fn arrange(root: &Path, new: &Path, package: &str) -> Result<()> {
         fs::rename(&from, &to).map_err(writing(&to))?;
     }
     Ok(())
-}
-
-/// Puts the new kernel where an older one of the same release may be.
-fn put(new: &Path, target: &Path, old: &Path) -> Result<()> {
-    match fs::rename(target, old) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(writing(target)(error));
-        }
-        _ => {}
-    }
-    fs::rename(new, target).map_err(writing(target))
 }
 
 fn writing(path: &Path) -> impl FnOnce(io::Error) -> crate::Error + use<> {

@@ -17,8 +17,6 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::Command,
-    thread::sleep,
-    time::Duration,
 };
 
 use super::{
@@ -72,7 +70,7 @@ pub fn make(
     let folder = super::folder().ok_or(DistributionError::NoCache)?;
     fs::create_dir_all(&folder).map_err(writing(&folder))?;
     let _alone = alone(&folder, progress)?;
-    remove_unfinished(&folder);
+    host::remove_unfinished(&folder, UNFINISHED);
     let scratch = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&folder);
     let scratch = scratch.map_err(writing(&folder))?;
     let [new, list] = ["new", "sources.list"].map(|name| scratch.path().join(name));
@@ -99,12 +97,7 @@ pub fn make(
     })?;
     arrange(scratch.path(), &new)?;
     let target = folder.join("disk");
-    match fs::rename(&target, scratch.path().join("old")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(writing(&target)(error));
-        }
-        _ => fs::rename(&new, &target).map_err(writing(&target))?,
-    }
+    host::replace(&new, &target, &scratch.path().join("old")).map_err(writing(&target))?;
     Distribution::in_folder(&target).ok_or(DistributionError::Incomplete { part: "disk" })
 }
 
@@ -114,27 +107,8 @@ fn alone(
     progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<File, DistributionError> {
     let path = folder.join(".lock");
-    let file = File::create(&path).map_err(writing(&path))?;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(fs::TryLockError::Error(error)) => return Err(writing(&path)(error)),
-            Err(fs::TryLockError::WouldBlock) if progress(Progress::Waiting).is_break() => {
-                return Err(DistributionError::Interrupted);
-            }
-            Err(fs::TryLockError::WouldBlock) => sleep(Duration::from_millis(100)),
-        }
-    }
-}
-
-/// Removes what killed calls have left. Whoever calls this is alone.
-fn remove_unfinished(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            // What cannot be removed now does no harm, and is tried again next time.
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
+    let file = host::locked(&path, || progress(Progress::Waiting)).map_err(writing(&path))?;
+    file.ok_or(DistributionError::Interrupted)
 }
 
 /// A disk with nothing on it. In a user namespace mke2fs is nobody whom this file belongs to, and opens
