@@ -281,6 +281,16 @@ impl Drop for Cgroup {
     }
 }
 
+/// Where the hierarchies of cgroups are mounted, as this process sees them.
+///
+/// # Errors
+///
+/// When `/proc` does not tell.
+pub fn hierarchies() -> Result<Vec<PathBuf>, Error> {
+    let layout = Layout::of_this_process()?;
+    Ok(layout.hierarchies.iter().map(|hierarchy| hierarchy.point.clone()).collect())
+}
+
 /// Kills every process in the cgroup `path` and in its descendants, and removes their directories. It
 /// is not an error if `path` does not exist.
 ///

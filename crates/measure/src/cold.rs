@@ -16,6 +16,7 @@ use crate::{
     Error, MeasureOptions, Session, Subject, Value,
     command_time::{CommandTime, Expected, command_time},
     engine::{self, Daemon, Dockerd},
+    error::known,
     message::{Message, MessageWriter},
     outcome::TIMEOUT,
     peers::Peer,
@@ -198,11 +199,4 @@ impl Daemons<'_> {
         }
         Ok(command)
     }
-}
-
-/// A daemon, or once more why there is none.
-fn known<T>(daemon: &Result<T, Error>) -> Result<&T, Error> {
-    daemon
-        .as_ref()
-        .map_err(|Error { reason, fix }| Error { reason: reason.clone(), fix: fix.clone() })
 }

@@ -44,6 +44,11 @@ impl From<io::Error> for Error {
     }
 }
 
+/// What was made once for several measurements, or once more why it was not.
+pub(crate) fn known<T>(made: &Result<T, Error>) -> Result<&T, Error> {
+    made.as_ref().map_err(Error::clone)
+}
+
 /// The beginning of what a command wrote, on one line.
 pub(crate) fn words(bytes: &[u8]) -> String {
     const MOST: usize = 300;

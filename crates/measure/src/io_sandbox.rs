@@ -11,7 +11,9 @@ use std::{
 use microvm::linux::mke2fs;
 use sandbox::chain;
 
-use crate::{Error, Subject, io_client::IoClient, session::Labelled, subjects::LINUX};
+use crate::{
+    Error, Subject, error::known, io_client::IoClient, session::Labelled, subjects::LINUX,
+};
 
 /// Where isolab's own program is in a container.
 const PROGRAM: &str = "/isolab-measure";
@@ -94,11 +96,6 @@ impl IoSandbox {
         let (client, at) = (known(&self.client)?, known(&self.network)?);
         Ok(client.borrow_mut().receive(*at, bytes)?.rate())
     }
-}
-
-/// What was made at the start, or once more why it was not.
-fn known<T>(made: &Result<T, Error>) -> Result<&T, Error> {
-    made.as_ref().map_err(Error::clone)
 }
 
 /// The command that starts the sandbox with the program.

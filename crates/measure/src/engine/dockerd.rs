@@ -9,7 +9,10 @@ use super::{IMAGE, http::Http, import};
 use crate::Error;
 
 /// Where it listens unless `DOCKER_HOST` says otherwise.
-const SOCKET: &str = "/var/run/docker.sock";
+pub(crate) const SOCKET: &str = "/var/run/docker.sock";
+
+/// How to have one.
+pub(crate) const START: &str = "start dockerd, or name its socket: DOCKER_HOST=unix:///PATH";
 
 /// Docker's daemon with the image, which is removed with this.
 pub struct Dockerd {
@@ -25,8 +28,8 @@ impl Dockerd {
     pub fn find() -> Result<Self, Error> {
         let socket = socket(env::var("DOCKER_HOST").ok().as_deref())?;
         let absent = |why: String| {
-            let fix = "start dockerd, or name its socket: DOCKER_HOST=unix:///PATH".into();
-            Error { reason: format!("not here: {}: {why}", socket.display()), fix }
+            let reason = format!("not here: {}: {why}", socket.display());
+            Error { reason, fix: START.into() }
         };
         let mut http = Http::connect(&socket).map_err(|error| absent(error.to_string()))?;
         let version = http.request("GET", "/version").and_then(|answer| answer.json(200));

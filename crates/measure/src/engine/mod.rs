@@ -12,6 +12,7 @@
 
 mod client;
 mod daemon;
+mod daemon_process;
 mod dockerd;
 mod http;
 
@@ -19,7 +20,9 @@ use std::io;
 
 pub use client::{ClientOptions, run};
 pub use daemon::Daemon;
+pub(crate) use daemon_process::DaemonProcess;
 pub use dockerd::Dockerd;
+pub(crate) use dockerd::{SOCKET, START};
 
 use http::Http;
 

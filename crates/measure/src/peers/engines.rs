@@ -5,10 +5,10 @@ use std::{path::Path, time::Duration};
 use super::{
     containers::plain,
     definition::{Definition, Recipe, line, output, text, with_id},
-    dockerd::{START, StartedDockerd},
+    dockerd::StartedDockerd,
     workshop::{PIDS, PROGRAM, Workshop},
 };
-use crate::Error;
+use crate::{Error, engine::START};
 
 pub(super) const PODMAN: Definition = Definition {
     name: "podman",
