@@ -2,7 +2,6 @@
 //! its peers in the same rounds; and a machine of a peer's that boots a whole distribution.
 
 use std::{
-    collections::BTreeMap,
     io::{self, Write},
     mem,
     path::Path,
@@ -19,6 +18,7 @@ use crate::{
     error::known,
     message::{Message, MessageWriter},
     outcome::TIMEOUT,
+    participant::Participant,
     peers::Peer,
     session::{Labelled, Task as _},
     subjects::{AGAIN, LABELS, LINUX, linux_guest},
@@ -26,27 +26,8 @@ use crate::{
     ways::{NO_DISTRIBUTION, Way},
 };
 
-/// Who starts it: isolab in one of its sandboxes, or a peer.
-enum Starter<'a> {
-    Isolab(&'a Subject),
-    Peer(Box<Peer>),
-}
-
-impl Labelled for Starter<'_> {
-    fn label(&self) -> &str {
-        match self {
-            Self::Isolab(subject) => subject.label,
-            Self::Peer(peer) => peer.name(),
-        }
-    }
-
-    fn caveat(&self) -> Option<String> {
-        match self {
-            Self::Isolab(subject) => subject.caveat.clone(),
-            Self::Peer(peer) => peer.caveat(),
-        }
-    }
-}
+/// Who starts it.
+type Starter<'a> = Participant<'a, Peer>;
 
 impl Starter<'_> {
     fn why_not(&self, way: Way) -> Option<&'static str> {
@@ -110,15 +91,8 @@ pub fn measure<W: Write>(
     }
     let daemons = Daemons { isolab, engine: Daemon::start(isolab), dockerd: Dockerd::find() };
     let turns = Turns::of(options, session.warm_up_and_rounds());
-    let mut asked: BTreeMap<_, u32> = BTreeMap::new();
-    session.rounds_among(&starters, &ways, |starter, way| {
-        if starter.why_not(*way).is_some() {
-            return Ok(Vec::new());
-        }
-        let asked = asked.entry((way.metrics(), starter.label().to_owned())).or_default();
-        let turn = *asked;
-        *asked += 1;
-        match starter.takes_turn(*way, turn, &turns) {
+    session.rounds_among(&starters, &ways, |starter, way, turn| {
+        match starter.why_not(*way).is_none() && starter.takes_turn(*way, turn, &turns) {
             true => daemons.values(*way, starter),
             false => Ok(Vec::new()),
         }

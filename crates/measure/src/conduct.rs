@@ -24,7 +24,12 @@ use crate::{
 
 /// How long a peer takes for its part of a round, roughly: slow ones sit out most rounds.
 fn peer_milliseconds(part: Part) -> u64 {
-    if part == Part::Programs { 400 } else { 150 }
+    match part {
+        Part::Programs => 400,
+        // It only says why it has no rates.
+        Part::Io => 0,
+        _ => 150,
+    }
 }
 
 /// How long one of many instances takes to start and to end, in all sandboxes together, roughly.
@@ -174,8 +179,6 @@ fn peers_of(part: Part, options: &CompareOptions) -> PeerSet {
 fn milliseconds(part: Part, options: &CompareOptions, amount: Amount) -> u64 {
     let peers = peers_of(part, options);
     let count = peers.iter().filter(|peer| peer.boots.is_none()).count() as u64;
-    // The rates of a disk and a network say of each of them why it has none.
-    let count = if part == Part::Io { 0 } else { count };
     // A distribution boots once in each process.
     let boots = if part == Part::Cold { peers.boots() } else { Duration::ZERO };
     let rounds = u64::from(amount.warm_up + amount.rounds).max(1);

@@ -48,8 +48,7 @@ pub fn measure<W: Write>(
         session.writer.write(&Message::Fact(name.into(), value.into()))?;
     }
     let own = mem::take(&mut session.subjects);
-    let mut idlers: Vec<_> =
-        own.iter().map(|subject| Idler::Isolab { program: isolab, subject }).collect();
+    let mut idlers: Vec<_> = own.iter().map(Idler::Isolab).collect();
     for definition in options.peers.iter() {
         match Peer::prepare_idle(definition) {
             Ok(peer) => {
@@ -68,7 +67,7 @@ pub fn measure<W: Write>(
     for round in session.rounds_that_count() {
         let order = session.turns(round, idlers.len());
         let order: Vec<_> = order.into_iter().filter(|index| !failed[*index]).collect();
-        for (index, memory) in memory_of(&idlers, &order) {
+        for (index, memory) in memory_of(&idlers, isolab, &order) {
             let idler = &idlers[index];
             match memory.and_then(|memory| Ok((memory, idler.disk_bytes()?))) {
                 Ok((Settled { bytes, after }, disk)) => {
@@ -119,11 +118,15 @@ struct Settled {
 
 /// Starts an instance of each of these, in this order, and reads the memory of each once that stands
 /// still.
-fn memory_of(idlers: &[Idler<'_>], order: &[usize]) -> Vec<(usize, Result<Settled, Error>)> {
+fn memory_of(
+    idlers: &[Idler<'_>],
+    isolab: &Path,
+    order: &[usize],
+) -> Vec<(usize, Result<Settled, Error>)> {
     let mut waiting = Vec::new();
     let mut found = Vec::new();
     for &index in order {
-        match Idle::start(&idlers[index]) {
+        match Idle::start(&idlers[index], isolab) {
             Ok(idle) => waiting.push((index, idle, Settling::begin())),
             Err(error) => found.push((index, Err(error))),
         }

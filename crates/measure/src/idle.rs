@@ -20,44 +20,18 @@ use nix::{
 use report::metric;
 
 use crate::{
-    Error, Part, Subject, command_time::RunningCommand, disk::disk_bytes, peers::Peer,
-    session::Labelled,
+    Error, Part, Subject, command_time::RunningCommand, disk::disk_bytes, participant::Participant,
+    peers::Peer,
 };
 
 /// What can have an idle instance.
-pub enum Idler<'a> {
-    /// A sandbox of isolab, by the program isolab.
-    Isolab {
-        /// The program.
-        program: &'a Path,
-        /// The sandbox.
-        subject: &'a Subject,
-    },
-    /// A program of others.
-    Peer(Box<Peer>),
-}
-
-impl Labelled for Idler<'_> {
-    fn label(&self) -> &str {
-        match self {
-            Self::Isolab { subject, .. } => subject.label,
-            Self::Peer(peer) => peer.name(),
-        }
-    }
-
-    fn caveat(&self) -> Option<String> {
-        match self {
-            Self::Isolab { subject, .. } => subject.caveat.clone(),
-            Self::Peer(peer) => peer.caveat(),
-        }
-    }
-}
+pub type Idler<'a> = Participant<'a, Peer>;
 
 impl Idler<'_> {
     /// What is measured of it.
     pub fn metrics(&self) -> &'static [&'static str] {
         match self {
-            Self::Isolab { .. } => Part::Footprint.metrics(),
+            Self::Isolab(_) => Part::Footprint.metrics(),
             Self::Peer(_) => &[metric::FOOTPRINT_MEMORY],
         }
     }
@@ -65,7 +39,7 @@ impl Idler<'_> {
     /// What has to be stored for its program; `None` of a peer.
     pub fn disk_bytes(&self) -> io::Result<Option<f64>> {
         match self {
-            Self::Isolab { subject, .. } => disk_bytes(subject.label).map(Some),
+            Self::Isolab(subject) => disk_bytes(subject.label).map(Some),
             Self::Peer(_) => Ok(None),
         }
     }
@@ -78,12 +52,10 @@ pub enum Idle<'a> {
 }
 
 impl<'a> Idle<'a> {
-    /// Starts it, and waits for the program's line.
-    pub fn start(idler: &'a Idler) -> Result<Self, Error> {
+    /// Starts it, by the executable `isolab` if it is isolab's, and waits for the program's line.
+    pub fn start(idler: &'a Idler, isolab: &Path) -> Result<Self, Error> {
         match idler {
-            Idler::Isolab { program, subject } => {
-                Launcher::start(program, subject).map(Self::Isolab)
-            }
+            Idler::Isolab(subject) => Launcher::start(isolab, subject).map(Self::Isolab),
             Idler::Peer(peer) => PeerProcesses::start(peer).map(Self::Peer),
         }
     }

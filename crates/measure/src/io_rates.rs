@@ -84,7 +84,7 @@ pub fn measure<W: Write>(
     let start = |subject| IoSandbox::start(isolab, subject, folder.path(), file);
     let sandboxes: Vec<_> = subjects.into_iter().map(start).collect();
     let rates = [Rate::Disk(file), Rate::Network(sent)];
-    session.rounds_among(&sandboxes, &rates, |sandbox, rate| rate.measure(sandbox))
+    session.rounds_among(&sandboxes, &rates, |sandbox, rate, _| rate.measure(sandbox))
 }
 
 /// A Linux guest whose devices this host has, and no emulated computer.

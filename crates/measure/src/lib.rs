@@ -38,6 +38,7 @@ mod message;
 mod options;
 mod order;
 mod outcome;
+mod participant;
 mod parts;
 pub mod peers;
 mod probes;

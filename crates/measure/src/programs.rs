@@ -2,7 +2,6 @@
 //! counter, around the measured part alone.
 
 use std::{
-    collections::BTreeMap,
     io::{self, Write},
     mem,
 };
@@ -11,12 +10,14 @@ use report::{Unit, metric};
 use sandbox::{Builtin, Workload};
 
 use crate::{
-    Error, MeasureOptions, Part, Session, Subject, Value,
+    Error, MeasureOptions, Part, Session, Value,
     clock::tick_rate,
     outcome::{TIMEOUT, ensure_success},
+    participant::Participant,
     peers::{ProgramPeer, Words},
-    session::{Labelled, Task},
+    session::{Labelled as _, Task},
     subjects::{LINUX, linux_guest},
+    turns::Turns,
 };
 
 /// A program, its arguments, and how its ticks become a number.
@@ -77,11 +78,8 @@ fn programs(quick: bool) -> [Program; 5] {
     ]
 }
 
-/// Who runs a program: isolab in one of its sandboxes, or a peer.
-enum Runner<'a> {
-    Isolab(&'a Subject),
-    Peer(Box<ProgramPeer>),
-}
+/// Who runs a program.
+type Runner<'a> = Participant<'a, ProgramPeer>;
 
 impl Runner<'_> {
     /// Whether a start of it takes longer than a program.
@@ -94,22 +92,6 @@ impl Runner<'_> {
         match self {
             Self::Isolab(subject) => subject.label == LINUX,
             Self::Peer(peer) => peer.is_machine(),
-        }
-    }
-}
-
-impl Labelled for Runner<'_> {
-    fn label(&self) -> &str {
-        match self {
-            Self::Isolab(subject) => subject.label,
-            Self::Peer(peer) => peer.peer().name(),
-        }
-    }
-
-    fn caveat(&self) -> Option<String> {
-        match self {
-            Self::Isolab(subject) => subject.caveat.clone(),
-            Self::Peer(peer) => peer.peer().caveat(),
         }
     }
 }
@@ -134,14 +116,10 @@ pub fn measure<W: Write>(session: &mut Session<W>, options: &MeasureOptions) -> 
             session.writer.gaps(&[metric::CROSSING], runner.label(), &own_kernel)?;
         }
     }
-    let (warm_up, rounds) = session.warm_up_and_rounds();
-    let its_turn = warm_up + options.process % rounds.max(1);
-    let mut asked: BTreeMap<_, u32> = BTreeMap::new();
+    let turns = Turns::of(options, session.warm_up_and_rounds());
     let numbers: Vec<_> = (0..).zip(&programs).map(|(number, it)| Numbered(number, it)).collect();
-    session.rounds_among(&runners, &numbers, |runner, Numbered(number, program)| {
-        let asked = asked.entry((*number, runner.label().to_owned())).or_default();
-        *asked += 1;
-        let waits = runner.is_slow() && *asked - 1 != its_turn;
+    session.rounds_among(&runners, &numbers, |runner, Numbered(number, program), turn| {
+        let waits = runner.is_slow() && !turns.of_slowest(turn);
         if waits || runner.has_kernel() && program.metric == metric::CROSSING {
             return Ok(Vec::new());
         }

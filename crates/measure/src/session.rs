@@ -59,20 +59,21 @@ impl<W: Write> Session<W> {
     pub fn rounds_of<T: Task>(
         &mut self,
         tasks: &[T],
-        measure: impl FnMut(&Subject, &T) -> Result<Vec<Value>, Error>,
+        mut measure: impl FnMut(&Subject, &T) -> Result<Vec<Value>, Error>,
     ) -> io::Result<()> {
         let subjects = mem::take(&mut self.subjects);
-        let done = self.rounds_among(&subjects, tasks, measure);
+        let done = self.rounds_among(&subjects, tasks, |subject, task, _| measure(subject, task));
         self.subjects = subjects;
         done
     }
 
-    /// The same for others than the sandboxes alone.
+    /// The same for others than the sandboxes alone, with the number of the round; those of the warm-up
+    /// are counted, too.
     pub fn rounds_among<S: Labelled, T: Task>(
         &mut self,
         subjects: &[S],
         tasks: &[T],
-        mut measure: impl FnMut(&S, &T) -> Result<Vec<Value>, Error>,
+        mut measure: impl FnMut(&S, &T, u32) -> Result<Vec<Value>, Error>,
     ) -> io::Result<()> {
         let Amount { warm_up, rounds, .. } = self.amount;
         let mut failed = vec![false; subjects.len() * tasks.len()];
@@ -84,7 +85,7 @@ impl<W: Write> Session<W> {
                     if *failed {
                         continue;
                     }
-                    match measure(subject, task) {
+                    match measure(subject, task, round) {
                         Ok(_) if round < warm_up => {}
                         Ok(values) => {
                             for value in values {
