@@ -223,3 +223,40 @@ fn a_signal_ends_it_and_nothing_is_left() {
         assert_eq!(home.left(), [""; 0]);
     }
 }
+
+#[test]
+fn a_kill_leaves_no_mounts_and_ends_the_installation() {
+    if !has_mke2fs() {
+        return;
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return println!("skipped: only root's installation mounts anything of this host");
+    }
+    let home = TestHome::new();
+    let begun = home.folder.path().join("begun");
+    let seconds = format!("1000.{}", std::process::id());
+    let script = format!(
+        "#!/bin/sh\nmkdir \"$TMPDIR/root\" && mount -t tmpfs none \"$TMPDIR/root\" || exit 1\n\
+         sleep {seconds} & echo > {}\nwait\n",
+        begun.display()
+    );
+    home.program("mmdebstrap", &script);
+    let mut command = home.isolab(&["kernel", "get", "--distribution"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the installation", || begun.exists());
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let own = home.folder.path().to_str().unwrap().to_owned();
+    assert!(!mounts().contains(&own), "this host sees the mounts: {}", mounts());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let sleep = format!("sleep\0{seconds}\0").into_bytes();
+    let is_asleep = |entry: fs::DirEntry| {
+        fs::read(entry.path().join("cmdline")).is_ok_and(|words| words == sleep)
+    };
+    wait_for("the end of what it started", || {
+        !fs::read_dir("/proc").unwrap().flatten().any(is_asleep)
+    });
+    home.program("mmdebstrap", INSTALLS);
+    let (code, _, errors) = home.make();
+    assert_eq!((code, home.left()), (0, vec!["disk".to_owned()]), "{errors}");
+}

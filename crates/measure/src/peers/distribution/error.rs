@@ -65,6 +65,9 @@ impl DistributionError {
         Some(match self {
             Self::NoCache => "set HOME",
             Self::NotInstalled { program: "mmdebstrap" } => "sudo apt-get install mmdebstrap",
+            Self::NotInstalled { program: "setpriv" | "unshare" } => {
+                "sudo apt-get install util-linux"
+            }
             Self::NotInstalled { .. } => {
                 "only on Debian, Ubuntu and what is made of them: the distribution comes by apt-get"
             }

@@ -63,8 +63,9 @@ pub enum Progress<'a> {
 pub fn make(
     progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Distribution, DistributionError> {
-    let program = on_path("mmdebstrap");
-    let program = program.ok_or(DistributionError::NotInstalled { program: "mmdebstrap" })?;
+    let [program, setpriv, unshare] = ["mmdebstrap", "setpriv", "unshare"]
+        .map(|program| on_path(program).ok_or(DistributionError::NotInstalled { program }));
+    let (program, setpriv, unshare) = (program?, setpriv?, unshare?);
     let mke2fs = microvm::linux::mke2fs().map_err(DistributionError::NoMke2fs)?;
     let sources = Sources::of_host()?;
     let folder = super::folder().ok_or(DistributionError::NoCache)?;
@@ -77,13 +78,23 @@ pub fn make(
     fs::create_dir(&new).map_err(writing(&new))?;
     fs::write(&list, &sources.lines).map_err(writing(&list))?;
     let disk = empty(&new.join(ROOT)).map_err(writing(&new))?;
-    let mut command = Command::new(program);
-    command.env("ISOLAB_MKE2FS", mke2fs).stdin(disk);
+    let is_root = nix::unistd::geteuid().is_root();
+    // It ends with this process, however that ends: root's with all that it has started, and with what
+    // it has mounted, which would stay in this mount namespace and lie below what the next call removes.
+    let mut command = Command::new(setpriv);
+    match is_root {
+        true => {
+            command.args(["--pdeathsig", "KILL", "--"]).arg(unshare);
+            command.args(["--mount", "--pid", "--fork", "--kill-child", "--"])
+        }
+        false => command.args(["--pdeathsig", "TERM", "--"]),
+    };
+    command.arg(program).env("ISOLAB_MKE2FS", mke2fs).stdin(disk);
     command.args(["--variant=minbase", "--format=null"]);
     command.arg(format!("--include={PACKAGES},{}", sources.kernel));
     command.arg(format!("--customize-hook={HOOK}"));
     command.arg(format!("--customize-hook={}", copies_out(scratch.path())));
-    match nix::unistd::geteuid().is_root() {
+    match is_root {
         // Its directory is on the disk that has to have room anyway, and is removed with it.
         true => command.arg("--mode=root").env("TMPDIR", scratch.path()),
         false => command.arg("--mode=unshare"),
